@@ -1,6 +1,6 @@
 """Set-up of a laptop: the project's environment, and the BigQuery emulator's own. Standard library only.
 
-Run by the Makefile with whatever `python3` there is, before anything is installed. Quick when nothing has changed:
+Run by the Makefile with whatever `python3` there is, before anything is installed. Quick when nothing changed:
 each environment carries a stamp of what it was made from.
 """
 
@@ -164,7 +164,7 @@ def _run(command: list[str]) -> None:
         return
     sys.stderr.write(done.stdout + done.stderr)
     raise SetupError(
-        f"`{' '.join(Path(part).name if part.startswith('/') else part for part in command[:4])} …` failed (above). "
+        f"`{Path(command[0]).name} {' '.join(command[1:3])} …` failed, as shown above. "
         "Behind a proxy or an own certificate authority set HTTPS_PROXY and SSL_CERT_FILE, then try again"
     )
 

@@ -1,0 +1,233 @@
+"""Airflow on a laptop: environment, database, one DAG run, and `standalone` in a process group of its own.
+
+Knows Airflow's switches. Does not know the stand-ins (`devstack.stack`) nor the shop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tideline.errors import SettingsError
+from tideline.window import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+ROOT = Path(__file__).resolve().parents[2]
+DBT = ROOT / "dbt"
+BIN = Path(sys.executable).parent
+START_SECONDS = 180
+STOP_SECONDS = 30
+
+
+def environment(home: Path, connections: Mapping[str, str], dbt_mode: str) -> dict[str, str]:
+    """The environment of every Airflow process: this one, the connections, and what a laptop needs."""
+    home.mkdir(parents=True, exist_ok=True)
+    env = {
+        **os.environ,
+        **connections,
+        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": str(max(4, os.cpu_count() or 4)),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:////{str(home / 'airflow.db').lstrip('/')}",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+        "AIRFLOW__COSMOS__CACHE_DIR": str(home / "cosmos"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "TIDELINE_DBT_MODE": os.environ.get("TIDELINE_DBT_MODE", dbt_mode),
+        "PYTHONUNBUFFERED": "1",
+    }
+    env.setdefault("TIDELINE_DBT_DIR", str(DBT))
+    (home / "cosmos").mkdir(exist_ok=True)
+    return env
+
+
+def migrate(env: Mapping[str, str], log: Path) -> None:
+    """Make or upgrade the metadata database."""
+    _call([str(BIN / "airflow"), "db", "migrate"], env, log)
+
+
+def test_run(env: Mapping[str, str], logical_date: datetime, conf: Mapping[str, object], log: Path) -> bool:
+    """One run of the hourly DAG in one process (`airflow dags test`); whether it succeeded."""
+    command = [
+        str(BIN / "airflow"), "dags", "test", "tideline_hourly", format_instant(logical_date),
+        "--conf", json.dumps(conf),
+    ]  # fmt: skip
+    with log.open("ab") as output:
+        done = subprocess.run(command, env=dict(env), stdout=output, stderr=subprocess.STDOUT, check=False)
+    return done.returncode == 0 and _run_state(Path(env["AIRFLOW_HOME"]), logical_date) == "success"
+
+
+def _run_state(home: Path, logical_date: datetime) -> str:
+    """Read off the metadata database, since asking the command line costs four seconds of imports."""
+    query = "select state from dag_run where dag_id = 'tideline_hourly' and logical_date like ?"
+    with closing(sqlite3.connect(home / "airflow.db")) as database:
+        row = database.execute(query, (f"{logical_date:%Y-%m-%d %H:%M:%S}%",)).fetchone()
+    return str(row[0]) if row else "unknown"
+
+
+def build_manifest(log: Path) -> None:
+    """`dbt parse`, unless the manifest is newer than everything it is made from."""
+    manifest = DBT / "target" / "manifest.json"
+    made_from = [
+        p for p in DBT.rglob("*") if p.is_file() and not {"target", "logs"} & set(p.relative_to(DBT).parts)
+    ]
+    if manifest.exists() and manifest.stat().st_mtime > max(path.stat().st_mtime for path in made_from):
+        return
+    command = [
+        str(BIN / "dbt"), "parse", "--project-dir", str(DBT), "--profiles-dir", str(DBT),
+        "--warn-error-options", '{"error": ["Deprecations"]}',
+    ]  # fmt: skip
+    env = {
+        "BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9",
+        **os.environ,
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    _call(command, env, log)
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """A running `airflow standalone`."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    user: str
+    password: str
+
+    def stop(self) -> None:
+        """End the whole group: standalone by itself leaves scheduler, API server and triggerer behind."""
+        stop_group(self.process)
+
+
+def start_standalone(env: Mapping[str, str], home: Path, port: int) -> Standalone:
+    """Scheduler, API server, triggerer and DAG processor on loopback; returns when the API answers.
+
+    Raises:
+        SettingsError: The port is taken, or Airflow does not come up; says where its log is.
+    """
+    require_free_port(port)
+    url = f"http://127.0.0.1:{port}"
+    log = home / "standalone.log"
+    ports = {
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+    }
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [str(BIN / "airflow"), "standalone"],
+            env={**env, **ports},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    passwords = home / "simple_auth_manager_passwords.json.generated"
+    try:
+        _wait_for(process, url, passwords, log)
+    except BaseException:
+        stop_group(process)
+        raise
+    user, password = next(iter(json.loads(passwords.read_text()).items()))
+    return Standalone(process, url, user, password)
+
+
+def _wait_for(process: subprocess.Popen[bytes], url: str, passwords: Path, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        if passwords.exists() and passwords.read_text() and _answers(f"{url}/api/v2/monitor/health"):
+            return
+        time.sleep(0.3)
+    raise SettingsError("Airflow did not come up", place=str(log), remedy="read the end of its log")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=3) as reply:  # noqa: S310  our own loopback URL
+            state = json.load(reply)
+    except (OSError, ValueError, urllib.error.URLError):
+        return False
+    return all((state.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler"))
+
+
+def require_free_port(port: int) -> None:
+    """Refuse early, in one line, when somebody listens there.
+
+    Raises:
+        SettingsError: The port is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise SettingsError(
+                f"port {port} is busy",
+                remedy=f"end what listens there, or run with TIDELINE_UI_PORT={port + 1}",
+            ) from None
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stop_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to the process group, SIGKILL to what is left of it after a while."""
+    for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        if _group_ends(process, seconds):
+            break
+    process.wait()
+
+
+def _group_ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        process.poll()
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _call(command: list[str], env: Mapping[str, str], log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        done = subprocess.run(command, env=dict(env), stdout=output, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise SettingsError(f"`{Path(command[0]).name} {command[1]}` failed:\n{tail}", place=str(log))

@@ -1,0 +1,58 @@
+"""Whether a dbt project goes with the catalog. Reads the project's manifest, nothing else of dbt."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tideline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tideline.catalog.model import Catalog
+
+
+def manifest_path(dbt_dir: Path) -> Path:
+    """Where `dbt parse` leaves the manifest of a project."""
+    return dbt_dir / "target" / "manifest.json"
+
+
+def has_models(dbt_dir: Path | None, catalog: Catalog) -> bool:
+    """Whether the DAG ends in this project's models.
+
+    Yes where every table its sources name is filled by the catalog. No without a project, and for a project
+    that is about other tables altogether: then the catalog is run without models.
+
+    Raises:
+        SettingsError: The manifest is missing or damaged, or only some of its sources are in the catalog.
+    """
+    if dbt_dir is None:
+        return False
+    wanted = _sources(manifest_path(dbt_dir))
+    filled = {(f"raw_{dataset.source}", dataset.name) for dataset in catalog.datasets}
+    missing = sorted(".".join(table) for table in wanted - filled)
+    if missing and wanted & filled:
+        raise SettingsError(
+            f"the dbt project reads tables that the catalog does not fill: {', '.join(missing)}",
+            place=str(dbt_dir),
+            remedy="add the datasets to the catalog, take the sources out of the project, "
+            "or set TIDELINE_DBT_DIR to another project or to nothing",
+        )
+    return not missing
+
+
+def _sources(path: Path) -> set[tuple[str, str]]:
+    try:
+        nodes = json.loads(path.read_bytes())["sources"].values()
+        return {(node["source_name"], node["name"]) for node in nodes}
+    except FileNotFoundError:
+        raise SettingsError(
+            "the dbt manifest is not there",
+            place=str(path),
+            remedy="run `make manifest`, or `dbt parse` in the project",
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(
+            f"the dbt manifest cannot be read: {error}", place=str(path), remedy="run `make manifest` again"
+        ) from error

@@ -1,0 +1,213 @@
+"""Airflow connections → clients. The only module that imports Airflow; dags, plugins and the CLI import it.
+
+Knows connection ids and hooks. Does not know windows, datasets' contents, or what is done with a client.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from tideline import settings as settings_module
+from tideline.catalog.loader import load_catalog
+from tideline.errors import SettingsError
+from tideline.pipeline import Deployment
+from tideline.plan import RunRequest
+from tideline.window import parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.sdk import Connection
+
+    from tideline.catalog.model import Source
+    from tideline.lake.store import Store
+    from tideline.settings import Settings
+    from tideline.warehouse.bigquery import Warehouse
+
+LAKE = "tideline_lake"
+WAREHOUSE = "tideline_warehouse"
+
+_KINDS = {"scheduled": "scheduled", "backfill": "backfill"}
+_EXAMPLES = {
+    "mongodb": '{"conn_type": "mongo", "host": "mongo.example.com", "login": "…", "password": "…"}',
+    "s3_csv": '{"conn_type": "aws", "login": "…", "password": "…", "extra": {"region_name": "us-east-1"}}',
+    "rest_api": '{"conn_type": "http", "host": "https://api.example.com"}',
+    LAKE: '{"conn_type": "aws", …} for s3:// or {"conn_type": "google_cloud_platform", …} for gs://',
+    WAREHOUSE: '{"conn_type": "google_cloud_platform", "extra": {"project": "my-project"}}',
+}
+
+
+@contextmanager
+def open_deployment(settings: Settings | None = None) -> Iterator[Deployment]:
+    """Everything the task bodies need, with clients made when they are first asked for and closed at the end.
+
+    Raises:
+        SettingsError: A variable or connection is missing or malformed; says which, and an example.
+        CatalogError: The catalog does not load.
+    """
+    active = settings or settings_module.from_environment()
+    catalog = load_catalog(active.catalog_dir)
+    with ExitStack() as closing:
+        clients = _Clients(active, closing)
+        yield Deployment(
+            settings=active,
+            catalog=catalog,
+            open_source=clients.source,
+            raw=clients.store(active.raw_uri),
+            processed=clients.store(active.processed_uri),
+            quarantine=clients.store(active.quarantine_uri),
+            open_warehouse=cache(clients.warehouse),
+        )
+
+
+def run_request(context: Mapping[str, Any]) -> RunRequest:
+    """What an Airflow run asks for: its type, its interval if it has one, and the params of its form.
+
+    Raises:
+        SettingsError: A window param is not an instant.
+    """
+    params = context["params"]
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    return RunRequest(
+        run_id=context["run_id"],
+        kind=_KINDS.get(str(context["dag_run"].run_type), "manual"),
+        interval=(start, end) if start and end else None,
+        datasets=tuple(params["datasets"]) or None,
+        window=_override(params["window_start"], params["window_end"]),
+        catch_up=bool(params["catch_up"]),
+        now=datetime.now(UTC),
+    )
+
+
+def _override(start: str | None, end: str | None) -> tuple[datetime, datetime] | None:
+    if start and end:
+        return parse_instant(start), parse_instant(end)
+    if start or end:
+        raise SettingsError(
+            f"only window_{'start' if start else 'end'} is given",
+            remedy="give both ends of the window, or neither",
+        )
+    return None
+
+
+class _Clients:
+    """Makes each client once and remembers how to close it."""
+
+    def __init__(self, settings: Settings, closing: ExitStack) -> None:
+        self._settings = settings
+        self._closing = closing
+
+    def source(self, source: Source) -> Any:
+        """The client of a source system: a MongoClient, a boto3 S3 client or an HttpSession."""
+        connection = _connection(source.connection, source.kind)
+        if source.kind == "mongodb":
+            return self._mongo(connection)
+        if source.kind == "s3_csv":
+            return _s3_client(connection)
+        return self._http(connection)
+
+    def _mongo(self, connection: Connection) -> Any:
+        from airflow.providers.mongo.hooks.mongo import MongoHook
+
+        hook = MongoHook(mongo_conn_id=connection.conn_id)
+        hook.extras.setdefault("serverSelectionTimeoutMS", 20_000)
+        hook.extras.setdefault("socketTimeoutMS", int(self._settings.deadline_seconds * 1000))
+        client = hook.get_conn()
+        self._closing.callback(client.close)
+        return client
+
+    def _http(self, connection: Connection) -> Any:
+        from tideline.land.http import HttpSession
+
+        session = HttpSession(
+            _base_url(connection),
+            headers={key: str(value) for key, value in _headers(connection).items()},
+            auth=(connection.login, connection.password or "") if connection.login else None,
+            deadline_seconds=self._settings.deadline_seconds,
+        )
+        self._closing.callback(session.close)
+        return session
+
+    def store(self, uri: str) -> Store:
+        """The write-once store at that URI."""
+        from tideline.lake.store import open_store
+
+        return open_store(uri, s3_client=_lake_s3, gcs_client=self._lake_gcs)
+
+    def _lake_gcs(self) -> Any:
+        from google.cloud import storage
+
+        credentials, project = _google_credentials(LAKE)
+        client = storage.Client(project=project or self._settings.project, credentials=credentials)
+        self._closing.callback(client.close)
+        return client
+
+    def warehouse(self) -> Warehouse:
+        """BigQuery, with the settings' project as the one that holds tables and runs jobs."""
+        from google.cloud import bigquery
+
+        from tideline.warehouse.bigquery import Warehouse
+
+        credentials, _ = _google_credentials(WAREHOUSE)
+        client = bigquery.Client(
+            project=self._settings.project, credentials=credentials, location=self._settings.location
+        )
+        self._closing.callback(client.close)
+        return Warehouse(client, self._settings)
+
+
+def _connection(conn_id: str, role: str) -> Connection:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return Connection.get(conn_id)
+    except AirflowNotFoundException:
+        raise SettingsError(
+            f"the Airflow connection {conn_id!r} is not defined",
+            remedy=f"create it, or set AIRFLOW_CONN_{conn_id.upper()} to JSON such as {_EXAMPLES[role]}",
+        ) from None
+    except (ValueError, json.JSONDecodeError) as error:
+        raise SettingsError(
+            f"the Airflow connection {conn_id!r} cannot be read: {error}",
+            remedy=f"write it as JSON such as {_EXAMPLES[role]}",
+        ) from error
+
+
+def _s3_client(connection: Connection) -> Any:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    return S3Hook(aws_conn_id=connection.conn_id).get_conn()
+
+
+def _lake_s3() -> Any:
+    return _s3_client(_connection(LAKE, LAKE))
+
+
+def _google_credentials(conn_id: str) -> tuple[Any, str | None]:
+    from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
+
+    _connection(conn_id, conn_id)
+    credentials, project = GoogleBaseHook(gcp_conn_id=conn_id).get_credentials_and_project_id()
+    return credentials, project
+
+
+def _base_url(connection: Connection) -> str:
+    host = connection.host or ""
+    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    if not host:
+        raise SettingsError(
+            f"the Airflow connection {connection.conn_id!r} has no host",
+            remedy=f"write it as JSON such as {_EXAMPLES['rest_api']}",
+        )
+    return f"{url}:{connection.port}" if connection.port else url
+
+
+def _headers(connection: Connection) -> dict[str, Any]:
+    extra = connection.extra_dejson
+    nested = extra.get("headers")
+    return nested if isinstance(nested, dict) else {}

@@ -1,0 +1,185 @@
+"""Policy over the DAG bag: what must hold for every DAG, and the shape of the hourly one."""
+
+import ast
+import inspect
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tideline import errors
+from tideline.catalog.loader import load_catalog
+from tideline.settings import from_environment
+
+ROOT = Path(__file__).parents[2]
+DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
+PARSE_TIME_IMPORTS = ("__future__", "airflow.sdk", "cosmos", "datetime", "pathlib", "typing", "tideline")
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+
+
+@pytest.fixture(scope="module")
+def bag(airflow_home):
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(dag_folder=str(ROOT / "dags"))
+
+
+@pytest.fixture(scope="module")
+def dag(bag):
+    return bag.dags["tideline_hourly"]
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return load_catalog(from_environment({}).catalog_dir)
+
+
+def test_bag_holds_the_dags_and_no_import_errors(bag):
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == [path.stem for path in DAG_FILES]
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
+def test_dag_files_are_wiring_only(path):
+    source = path.read_text()
+    assert source.count("\n") <= 140
+    assert not path.stem.startswith("dbt_")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [str(node.module)]
+        else:
+            continue
+        for name in names:
+            assert name.split(".")[0] in {n.split(".")[0] for n in PARSE_TIME_IMPORTS}, name
+            assert not name.startswith(
+                ("tideline.land", "tideline.refine", "tideline.merge", "tideline.connections")
+            )
+
+
+def test_parsing_asks_no_network(airflow_home, monkeypatch):
+    from airflow.dag_processing.dagbag import DagBag
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("parsing a DAG file opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert DagBag(dag_folder=str(ROOT / "dags")).import_errors == {}
+
+
+def test_every_dag_is_documented_and_tagged(bag):
+    for dag in bag.dags.values():
+        assert dag.tags
+        for word in ("Upstream", "Trigger", "Backfill", "Triage"):
+            assert word in dag.doc_md
+
+
+def test_hourly_interval_is_one_hour_wide(dag):
+    """A bare "@hourly" gives intervals of zero width in Airflow 3, and every window would be empty."""
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    timetable = coerce_to_core_timetable(dag.timetable)
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=None,
+        restriction=TimeRestriction(earliest=dag.start_date, latest=None, catchup=True),
+    )
+    assert info.data_interval.end - info.data_interval.start == timedelta(hours=1)
+    assert info.data_interval.end.minute == 0
+    assert str(info.data_interval.end.tzinfo) == "UTC"
+
+
+def test_one_run_at_a_time_and_no_catchup(dag):
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+
+
+def test_each_dataset_is_landed_refined_and_merged(dag, catalog):
+    for dataset in catalog.datasets:
+        verbs = [dag.get_task(f"{dataset.dataset_id}.{verb}") for verb in ("land", "refine", "merge")]
+        assert verbs[0].upstream_task_ids == {"plan"}
+        assert verbs[1].upstream_task_ids == {verbs[0].task_id}
+        assert verbs[2].upstream_task_ids == {verbs[1].task_id}
+        assert verbs[2].task_id in dag.get_task("settle").upstream_task_ids
+
+
+def test_one_writer_per_table(dag, catalog):
+    for dataset in catalog.datasets:
+        assert dag.get_task(f"{dataset.dataset_id}.merge").max_active_tis_per_dag == 1
+
+
+def test_each_merge_emits_one_asset_and_nothing_else_does(dag, catalog):
+    emitted = {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks if task.outlets}
+    ours = {task_id: names for task_id, names in emitted.items() if not task_id.startswith("models.")}
+    assert ours == {
+        f"{d.dataset_id}.merge": [f"bigquery/tideline/raw_{d.source}/{d.name}"] for d in catalog.datasets
+    }
+
+
+def test_no_task_is_mapped(dag):
+    assert [task.task_id for task in dag.tasks if task.is_mapped] == []
+
+
+def test_models_are_built_when_a_dataset_failed_and_the_run_is_red_all_the_same(dag):
+    assert dag.get_task("settle").trigger_rule == "all_done"
+    assert dag.get_task("verdict").upstream_task_ids == {"settle"}
+    assert dag.get_task("verdict").downstream_task_ids == set()
+    first_models = [
+        t for t in dag.tasks if t.task_id.startswith("models.") and "settle" in t.upstream_task_ids
+    ]
+    assert first_models
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        for _, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, errors.TidelineError)
+    ],
+)
+def test_the_type_of_an_error_says_retry_or_stop(dag, kind):
+    from airflow.sdk import RetryAction
+
+    policy = dag.get_task("shop_mongodb.orders.land").retry_policy
+    decision = policy.evaluate(kind("x"), try_number=1, max_tries=3).action
+    expected = (
+        RetryAction.RETRY
+        if issubclass(kind, errors.RetriableError)
+        else RetryAction.FAIL
+        if issubclass(kind, errors.FatalError)
+        else RetryAction.DEFAULT
+    )
+    assert decision == expected
+
+
+def test_a_bare_click_is_valid(dag):
+    assert dag.params.validate() == {
+        "datasets": [], "window_start": None, "window_end": None, "catch_up": False, "full_refresh": False,
+    }  # fmt: skip
+
+
+def test_the_form_refuses_an_unknown_dataset(dag):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dag.params.deep_merge({"datasets": ["shop.nope"]}).validate() if hasattr(
+            dag.params, "deep_merge"
+        ) else type(dag.params)({**dict(dag.params.items()), "datasets": ["shop.nope"]}).validate()
+
+
+def test_before_the_models_at_most_five_tasks_are_chained(dag):
+    """plan, land, refine, merge, settle; the rest of the critical path is the models' own depth."""
+
+    def depth(task_id):
+        return 1 + max((depth(up) for up in dag.get_task(task_id).upstream_task_ids), default=0)
+
+    assert depth("settle") == 5
+
+
+def test_plugins_folder_holds_airflow_plugins_only():
+    for path in (ROOT / "plugins").rglob("*.py"):
+        assert "AirflowPlugin" in path.read_text(), path
