@@ -47,14 +47,16 @@ fmt: setup ## Format Python and mend what can be mended
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 
-bench: setup ## Speed and memory as ratios within one run
-	@exec $(BIN)/python -m benchmarks
+bench: setup ## Speed and memory as ratios within one run; ARGS=--quick for one run of each
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 lock: setup ## Lock the dependencies; requirements.txt is what the image installs
 	@$(BIN)/uv lock --quiet
 	@$(BIN)/uv export --quiet --frozen --no-default-groups --no-emit-project --format requirements-txt -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 		--custom-compile-command "make lock" include/devstack/bigquery/requirements.in -o include/devstack/bigquery/requirements.txt
+	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+		--custom-compile-command "make lock" benchmarks/requirements-peers.in -o benchmarks/requirements-peers.txt
 
 clean: down ## Remove everything that the other verbs made
 	@rm -rf .venv .tideline dbt/target dbt/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.*

@@ -17,7 +17,7 @@ from rich.table import Table
 from tideline import __version__, pipeline, settings
 from tideline.catalog.loader import load_catalog
 from tideline.errors import RetriableError, SettingsError, TidelineError
-from tideline.plan import PlannedLoad, RunRequest
+from tideline.plan import RunRequest
 from tideline.window import Window, format_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ def land(
     )
     with _deployment() as deployment:
         load = pipeline.plan_run(deployment, request)[dataset]
-        _show(
-            [pipeline.land_dataset(deployment, PlannedLoad.from_json(load), request.run_id)], as_json=as_json
-        )
+        _show([pipeline.land_dataset(deployment, load, request.run_id)], as_json=as_json)
 
 
 @app.command()
@@ -178,7 +176,7 @@ def _each(loads: dict[str, Summary]) -> Iterator[tuple[Summary, Any]]:
 
 
 def _run_one(deployment: Deployment, load: Summary, run_id: str, step: Any) -> Summary:  # noqa: ANN401  a callback
-    landed = pipeline.land_dataset(deployment, PlannedLoad.from_json(load), run_id)
+    landed = pipeline.land_dataset(deployment, load, run_id)
     step(f"landed {_size(landed['raw_bytes'])}")
     refined = pipeline.refine_dataset(deployment, landed, run_id)
     step(f"refined {refined['refined']:,} rows, {_size(refined['processed_bytes'])}")

@@ -17,6 +17,7 @@ from tideline.errors import IntegrityError, SettingsError
 from tideline.lake import keys
 from tideline.lake import manifest as manifests
 from tideline.land.request import LandRequest
+from tideline.plan import PlannedLoad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tideline.catalog.model import AnyDataset, Catalog, Source
     from tideline.lake.manifest import Manifest, Stage
     from tideline.lake.store import Store
-    from tideline.plan import PlannedLoad, RunRequest
+    from tideline.plan import RunRequest
     from tideline.settings import Settings
     from tideline.warehouse.bigquery import Warehouse
     from tideline.window import Window
@@ -58,14 +59,15 @@ def plan_run(deployment: Deployment, request: RunRequest) -> dict[str, Summary]:
     return {load.dataset_id: load.to_json() for load in loads}
 
 
-def land_dataset(deployment: Deployment, load: PlannedLoad, run_id: str) -> Summary:
-    """Source → raw. Returns the raw manifest's URI with counts, bytes and seconds.
+def land_dataset(deployment: Deployment, planned: Summary, run_id: str) -> Summary:
+    """Source → raw. Takes one planned load, returns the raw manifest's URI with counts, bytes and seconds.
 
     Raises:
         RetriableError: The source or the lake may answer later.
         FatalError: They will not, until somebody acts.
     """
     started = time.monotonic()
+    load = PlannedLoad.from_json(planned)
     dataset = deployment.catalog.dataset(load.dataset_id)
     request = LandRequest(
         dataset=dataset,

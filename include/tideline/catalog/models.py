@@ -21,8 +21,8 @@ def manifest_path(dbt_dir: Path) -> Path:
 def has_models(dbt_dir: Path | None, catalog: Catalog) -> bool:
     """Whether the DAG ends in this project's models.
 
-    Yes where every table its sources name is filled by the catalog. No without a project, and for a project
-    that is about other tables altogether: then the catalog is run without models.
+    Yes where the catalog fills every table of its sources, which are called as in the catalog. No without a
+    project, and for one that is about other tables altogether: then the catalog is run without models.
 
     Raises:
         SettingsError: The manifest is missing or damaged, or only some of its sources are in the catalog.
@@ -30,7 +30,7 @@ def has_models(dbt_dir: Path | None, catalog: Catalog) -> bool:
     if dbt_dir is None:
         return False
     wanted = _sources(manifest_path(dbt_dir))
-    filled = {(f"raw_{dataset.source}", dataset.name) for dataset in catalog.datasets}
+    filled = {(dataset.source, dataset.name) for dataset in catalog.datasets}
     missing = sorted(".".join(table) for table in wanted - filled)
     if missing and wanted & filled:
         raise SettingsError(

@@ -1,0 +1,79 @@
+"""`python -m benchmarks`: run the comparisons, print one screen, write `.tideline/bench/result.json`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from benchmarks import costs, fixtures, goals, report, sections
+from benchmarks.harness import RunError, Task, perform
+from benchmarks.servers import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.sections import Bench
+    from benchmarks.suite import Series
+
+COMPARISONS: dict[str, Callable[[Bench], list[Series]]] = {
+    "documents": sections.documents,
+    "csv": sections.csv_stage,
+    "csv_s3": sections.csv_s3,
+}
+COSTS: dict[str, Callable[[Bench], dict[str, Any]]] = {"api": costs.api, "airflow": costs.airflow}
+REPEAT = 3
+WIDTH = 110
+"""Columns where there is no terminal to ask."""
+
+
+def main() -> int:
+    """Exit code 1 when Tideline itself failed, 2 without any measurement; a missed goal is no failure."""
+    options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    try:
+        findings = _measure(console, options.only, options.repeat)
+    except RunError as error:
+        console.print(f"[bold red]benchmarks:[/] {error}")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    verdicts = goals.judge(findings, options.only)
+    report.write(findings, verdicts, options.repeat)
+    report.show(console, findings, verdicts, options.repeat)
+    return int(any(series.is_product and series.failure for series in findings.series.values()))
+
+
+def _measure(console: Console, only: Sequence[str], repeat: int) -> goals.Findings:
+    series: dict[str, Series] = {}
+    found: dict[str, Any] = {}
+    with console.status("making the input (once, about a minute)") as status:
+        fixtures.make_all()
+        status.update("starting servers")
+        with servers() as running:
+            perform(Task("objects:create", {"s3_endpoint": running.s3_endpoint}))
+            bench = sections.Bench(running, repeat, status.update)
+            for name, comparison in COMPARISONS.items():
+                if name in only:
+                    series |= {entry.name: entry for entry in comparison(bench)}
+            for name, cost in COSTS.items():
+                if name in only:
+                    found |= cost(bench)
+    return goals.Findings(series, found)
+
+
+def _options() -> argparse.Namespace:
+    names = [*COMPARISONS, *COSTS]
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=REPEAT, help=f"runs of each entrant (default {REPEAT})")
+    parser.add_argument("--quick", dest="repeat", action="store_const", const=1, help="one run of each")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="these sections alone")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+with
+
+products as (
+
+    select * from {{ ref('stg_shop_s3__products') }}
+
+),
+
+final as (
+
+    select
+        -- ids
+        product_id,
+
+        -- text
+        title,
+        description,
+        coalesce(category, 'unknown') as category,
+        coalesce(sub_category, 'unknown') as sub_category,
+        coalesce(gender, 'unknown') as gender,
+
+        -- numbers
+        unit_amount_usd,
+
+        -- booleans
+        is_active,
+
+        -- times
+        launch_date,
+        created_at,
+        updated_at,
+
+        -- metadata
+        _merged_at
+
+    from products
+
+)
+
+select * from final

@@ -1,0 +1,84 @@
+{{
+    config(
+        partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
+        cluster_by=['category', 'country_code'],
+    )
+}}
+
+with
+
+order_items as (
+
+    select * from {{ ref('fct_order_items') }}
+
+),
+
+orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+),
+
+products as (
+
+    select * from {{ ref('dim_products') }}
+
+),
+
+order_statuses as (
+
+    select * from {{ ref('order_statuses') }}
+
+),
+
+sold as (
+
+    select
+        orders.order_date,
+        order_items.order_id,
+        order_items.quantity,
+        order_items.gross_amount_usd,
+        order_items.discount_amount_usd,
+        order_items.net_amount_usd,
+        coalesce(products.category, 'unknown') as category,
+        coalesce(products.gender, 'unknown') as gender,
+        coalesce(orders.shipping_country_code, 'unknown') as country_code,
+        order_items.is_returned or coalesce(order_statuses.is_returned, false) as is_returned
+    from order_items
+    inner join orders on order_items.order_id = orders.order_id
+    left join products on order_items.product_id = products.product_id
+    left join order_statuses on orders.status_code = order_statuses.status_code
+    where not coalesce(order_statuses.is_cancelled, false)
+
+),
+
+final as (
+
+    select
+        -- ids
+        {{ surrogate_key(['order_date', 'category', 'gender', 'country_code']) }} as daily_sales_id,
+
+        -- text
+        category,
+        gender,
+        country_code,
+
+        -- numbers
+        count(distinct order_id) as order_count,
+        coalesce(sum(quantity), 0) as unit_count,
+        coalesce(sum(gross_amount_usd), 0) as gross_amount_usd,
+        coalesce(sum(discount_amount_usd), 0) as discount_amount_usd,
+        coalesce(sum(net_amount_usd), 0) as revenue_usd,
+        coalesce(sum(if(is_returned, quantity, 0)), 0) as returned_unit_count,
+        coalesce(sum(if(is_returned, net_amount_usd, 0)), 0) as returned_amount_usd,
+        coalesce(sum(if(is_returned, 0, net_amount_usd)), 0) as net_revenue_usd,
+
+        -- times
+        order_date
+
+    from sold
+    group by order_date, category, gender, country_code
+
+)
+
+select * from final

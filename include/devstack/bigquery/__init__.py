@@ -1,0 +1,1 @@
+"""The BigQuery emulator: its pinned environment, the corrections to its faults, and how it is started."""

@@ -1,0 +1,1 @@
+"""The emulator's faults, one function each."""

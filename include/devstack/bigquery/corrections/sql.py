@@ -1,0 +1,64 @@
+"""Corrections to how SQL is translated."""
+
+from __future__ import annotations
+
+# ruff: noqa: ANN401 - these replace functions of a library that is not installed where types are checked
+from typing import Any
+
+from devstack.bigquery.corrections.registry import BIGNUMERIC, correction, module
+
+
+@correction
+def ctas_parentheses() -> None:
+    """`CREATE TABLE t (columns) AS (SELECT …)`, the form of dbt's contracts, is refused with 400."""
+    from sqlglot import exp
+
+    rewriter = module("sql.rewriter.create_table_schema_ctas")
+    original = rewriter._apply_schema_ctas_rewrite
+
+    def apply(create: Any) -> bool:
+        while isinstance(create.expression, exp.Subquery) and not create.expression.alias:
+            create.set("expression", create.expression.this)
+        return bool(original(create))
+
+    rewriter._apply_schema_ctas_rewrite = apply
+
+
+@correction
+def decimal_width() -> None:
+    """NUMERIC becomes DECIMAL(18, 3) and BIGNUMERIC DECIMAL(38, 5): values are rounded, or overflow."""
+    from sqlglot import exp
+    from sqlglot.dialects.duckdb import DuckDB
+
+    widths = {exp.DataType.Type.DECIMAL: "DECIMAL(38, 9)", exp.DataType.Type.BIGDECIMAL: BIGNUMERIC}
+    generator = DuckDB.Generator
+    original = generator.datatype_sql
+
+    def datatype_sql(self: Any, kind: Any) -> str:
+        bare = not kind.expressions and kind.this in widths
+        return widths[kind.this] if bare else str(original(self, kind))
+
+    generator.datatype_sql = datatype_sql
+
+
+@correction
+def array_agg_distinct() -> None:
+    """`ARRAY_AGG(DISTINCT x IGNORE NULLS)` becomes SQL that does not parse."""
+    from sqlglot import exp
+
+    rewriter = module("sql.rewriter.aggregate_variants")
+    original = rewriter._filter_target
+
+    def filter_target(operand: Any) -> Any:
+        target = original(operand)
+        return target.expressions[0] if isinstance(target, exp.Distinct) else target
+
+    rewriter._filter_target = filter_target
+
+
+@correction
+def starred_records() -> None:
+    """`SELECT *` leaves out records where the query also holds a function that is rewritten: UPPER."""
+    schema = module("sql.catalog_schema")
+    duckdb_type = schema._safe_bq_to_duckdb
+    schema._safe_bq_to_duckdb = lambda bq_type: duckdb_type(bq_type) or "UNKNOWN"

@@ -1,0 +1,45 @@
+"""Start bqemulator with its faults corrected: `python -m devstack.bigquery.shim start --rest-port …`.
+
+Runs in the emulator's own environment; imports nothing of Tideline. A test starts the emulator without each
+correction (`TIDELINE_SHIM_WITHOUT=name,name`) and sees the fault; drop a correction when its test finds none.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from devstack.bigquery.corrections import jobs, sql, tables
+from devstack.bigquery.corrections.registry import CORRECTIONS, module
+
+__all__ = ["jobs", "main", "sql", "tables"]
+
+
+def main() -> None:
+    """Install the corrections and hand over to the emulator's own command line."""
+    without = set(filter(None, os.environ.get("TIDELINE_SHIM_WITHOUT", "").split(",")))
+    unknown = without - set(CORRECTIONS)
+    if unknown:
+        sys.exit(f"TIDELINE_SHIM_WITHOUT names no correction: {', '.join(sorted(unknown))}")
+    for name, install in CORRECTIONS.items():
+        if name not in without:
+            install()
+    if os.environ.get("TIDELINE_SHIM_TIED"):
+        _end_with_parent()
+    module("cli").main()
+
+
+def _end_with_parent() -> None:
+    """Whoever started this holds the other end of standard input, and lets go of it even when killed."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

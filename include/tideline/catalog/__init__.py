@@ -1,0 +1,1 @@
+"""The catalog: what is read, typed and merged, declared in one YAML file per source system."""

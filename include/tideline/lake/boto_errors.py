@@ -1,0 +1,80 @@
+"""What boto's exceptions mean, for the lake and for S3 sources alike. Knows codes, not who reads or why."""
+
+from __future__ import annotations
+
+from enum import Enum
+from http.client import HTTPException
+
+from botocore import exceptions as boto
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+
+class Trouble(Enum):
+    """What a failed call to an S3 server calls for."""
+
+    PRECONDITION = "a condition on the object did not hold"
+    NO_OBJECT = "there is no such object"
+    NO_BUCKET = "there is no such bucket"
+    NO_UPLOAD = "there is no such multipart upload"
+    DENIED = "these credentials may not do this"
+    SETTINGS = "credentials, region or endpoint are missing or wrong"
+    UNAVAILABLE = "the server does not answer, or sheds load"
+    REFUSED = "the server refuses the request"
+
+
+FAILURES = (ClientError, BotoCoreError, HTTPError, HTTPException, OSError)
+"""What a call to boto, or a read from its streaming body, may raise."""
+
+_CODES = {
+    Trouble.PRECONDITION: "PreconditionFailed 412",
+    Trouble.NO_OBJECT: "NoSuchKey NoSuchVersion NotFound 404",
+    Trouble.NO_BUCKET: "NoSuchBucket",
+    Trouble.NO_UPLOAD: "NoSuchUpload",
+    Trouble.DENIED: "AccessDenied Forbidden 403 401 AllAccessDisabled AccountProblem InvalidObjectState",
+    Trouble.SETTINGS: (
+        "InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken InvalidToken TokenRefreshRequired "
+        "RequestTimeTooSkewed AuthorizationHeaderMalformed PermanentRedirect 301 InvalidBucketName "
+        "IllegalLocationConstraintException NotSignedUp InvalidClientTokenId AuthFailure"
+    ),
+    Trouble.UNAVAILABLE: (
+        "SlowDown InternalError ServiceUnavailable RequestTimeout Throttling ThrottlingException "
+        "RequestLimitExceeded OperationAborted ConditionalRequestConflict IncompleteBody BadDigest "
+        "XAmzContentSHA256Mismatch XMinioServerNotInitialized TemporaryRedirect"
+    ),
+}
+_MEANING = {code: trouble for trouble, codes in _CODES.items() for code in codes.split()}
+_TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+
+_TRANSIENT = (
+    boto.ConnectionError,
+    boto.HTTPClientError,
+    boto.IncompleteReadError,
+    boto.ChecksumError,
+    boto.FlexibleChecksumError,
+    boto.CredentialRetrievalError,
+    boto.MetadataRetrievalError,
+    boto.CapacityNotAvailableError,
+    HTTPError,
+    HTTPException,
+    OSError,
+)
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """What one of `FAILURES` calls for; a code that nobody knows is judged by its HTTP status."""
+    if isinstance(error, ClientError):
+        return _of_reply(error)
+    if isinstance(error, boto.SSLError):
+        return Trouble.SETTINGS
+    return Trouble.UNAVAILABLE if isinstance(error, _TRANSIENT) else Trouble.SETTINGS
+
+
+def _of_reply(error: ClientError) -> Trouble:
+    known = _MEANING.get(str(error.response.get("Error", {}).get("Code")))
+    if known is not None:
+        return known
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= 500 or status in _TRANSIENT_STATUS:  # noqa: PLR2004 - the server errors of HTTP
+        return Trouble.UNAVAILABLE
+    return Trouble.REFUSED

@@ -1,0 +1,64 @@
+"""The only speller of keys in the lake. Knows names and windows, not buckets or clients.
+
+`<source>/<dataset>/dt=YYYY-MM-DD/hour=HH/<window_id>/<attempt_id>/part-00000.<ext>`, the same in all buckets.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tideline.window import as_utc, hour_of
+
+if TYPE_CHECKING:
+    from tideline.window import Window
+
+MANIFEST = "_manifest.json"
+COUNTS = "_counts.json"
+
+
+def new_attempt_id(now: datetime) -> str:
+    """A name that no other attempt has, sorting by time: `20260131T140502123456Z-9f2c4e1a7b30`."""
+    return f"{as_utc(now):%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(6)}"
+
+
+def dataset_prefix(source: str, dataset: str) -> str:
+    """The folder of one dataset, with a trailing slash."""
+    return f"{source}/{dataset}/"
+
+
+def window_prefix(source: str, dataset: str, window: Window) -> str:
+    """The folder of one window of a dataset, with a trailing slash; filed under the window's last hour."""
+    last_hour = hour_of(window.end - timedelta(microseconds=1))
+    return f"{source}/{dataset}/dt={last_hour:%Y-%m-%d}/hour={last_hour:%H}/{window.window_id}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One attempt's folder in one stage; exists for readers once its manifest does."""
+
+    source: str
+    dataset: str
+    window: Window
+    attempt_id: str
+
+    @property
+    def prefix(self) -> str:
+        """The folder, with a trailing slash."""
+        return f"{window_prefix(self.source, self.dataset, self.window)}{self.attempt_id}/"
+
+    @property
+    def manifest(self) -> str:
+        """The key whose presence commits the folder."""
+        return self.prefix + MANIFEST
+
+    @property
+    def counts(self) -> str:
+        """The key of what a merge counted before it changed the table."""
+        return self.prefix + COUNTS
+
+    def part(self, number: int, extension: str) -> str:
+        """The key of one part, `number` counting from 0, `extension` without a leading dot."""
+        return f"{self.prefix}part-{number:05d}.{extension}"

@@ -1,0 +1,1 @@
+"""Land: source → raw bytes, verbatim and write-once."""

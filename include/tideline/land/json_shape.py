@@ -1,0 +1,99 @@
+"""What an API's body must look like to be landed: JSON text with an array of objects at a declared place.
+
+Knows the shape and nothing of the fields; what is in an object is `tideline.refine`'s. Looks at bytes that
+are landed as they are, so bytes that are no UTF-8 inside a string are left for refine to judge.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+from tideline.errors import ContractError, SourceUnavailableError
+
+_EXCERPT_CHARACTERS = 80
+_KEYS_SHOWN = 12
+
+
+def count_items(body: bytes, records_at: tuple[str, ...], place: str) -> int:
+    """How many items the array at `records_at` (keys, outermost first) has.
+
+    Raises:
+        SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty.
+        ContractError: It is, but there is no array of objects at that place.
+    """
+    found = _parsed(body, place)
+    for depth, key in enumerate(records_at):
+        if not isinstance(found, dict) or key not in found:
+            raise _misshapen(f"an object with the key {key!r}", found, records_at[:depth], place)
+        found = found[key]
+    if not isinstance(found, list):
+        raise _misshapen("an array of objects", found, records_at, place)
+    if found and not any(isinstance(item, dict) for item in found):
+        raise _misshapen("an array of objects", found, records_at, place)
+    return len(found)
+
+
+def _parsed(body: bytes, place: str) -> object:
+    encoding = json.detect_encoding(body)
+    if encoding not in ("utf-8", "utf-8-sig"):
+        raise ContractError(
+            f"the body is {encoding}; JSON between systems is UTF-8 (RFC 8259)",
+            place=place,
+            remedy="ask the API for UTF-8, for instance by an Accept header on the connection",
+        )
+    try:
+        return json.loads(body.decode(encoding, "surrogateescape"), parse_constant=_refuse, parse_int=str)
+    except RecursionError:
+        raise ContractError(
+            "the body is nested too deeply to be read", place=place, remedy="correct the path in the catalog"
+        ) from None
+    except ValueError as error:
+        raise SourceUnavailableError(
+            f"the body is {_kind_of_text(body)}: {error}; it begins with {_excerpt(body)}",
+            place=place,
+            remedy="open the URL: a proxy, a login page or a fault of the server may stand before the API",
+        ) from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _kind_of_text(body: bytes) -> str:
+    start = body.lstrip()[:1]
+    if not start:
+        return "empty"
+    if start == b"<":
+        return "HTML or XML, not JSON"
+    return "no JSON, or cut off"
+
+
+def _excerpt(body: bytes) -> str:
+    return repr(body[:_EXCERPT_CHARACTERS].decode("utf-8", "replace"))
+
+
+def _misshapen(expected: str, found: object, path: tuple[str, ...], place: str) -> ContractError:
+    where = f"at {'.'.join(path)}" if path else "at its top"
+    return ContractError(
+        f"the body has {_described(found)} {where}, expected {expected}",
+        place=place,
+        remedy=_remedy(found, path),
+    )
+
+
+def _described(found: object) -> str:
+    if isinstance(found, dict):
+        return f"an object with the keys {', '.join(list(found)[:_KEYS_SHOWN]) or '(none)'}"
+    if isinstance(found, list):
+        return f"an array of {len(found)} items, none of them an object,"
+    return f"the value {json.dumps(found)[:_EXCERPT_CHARACTERS]}"
+
+
+def _remedy(found: object, path: tuple[str, ...]) -> str:
+    arrays = (
+        [key for key, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
+    )
+    if arrays:
+        return f"if the rows are there, set records_at: [{', '.join([*path, arrays[0]])}] in the catalog"
+    return "correct path, parameters, paging or records_at in the catalog"

@@ -1,0 +1,213 @@
+"""Walk all pages of an endpoint, so that what is read is the whole listing or an error.
+
+Knows page numbers, `Link` headers and `X-Total-Count`. Does not know what happens to a page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tideline.errors import ContractError, SourceChangedError, SourceRefusedError
+from tideline.land.http_replies import MissingError
+from tideline.land.json_shape import count_items
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tideline.catalog.model import HttpDataset, Paging
+    from tideline.land.http import HttpSession
+    from tideline.land.http_replies import Answer
+
+log = logging.getLogger(__name__)
+
+MOST_PAGES = 10_000
+_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;<]+)*)")
+_REL = re.compile(r"""\brel\s*=\s*"?([^";]+)"?""", re.IGNORECASE)
+_PAGING_RELS = frozenset({"first", "prev", "previous", "next", "last"})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as it came: the URL that was asked for, the answer, how many items are in it."""
+
+    url: str
+    answer: Answer
+    items: int
+    sha256: str
+
+
+def page_url(dataset: HttpDataset, session: HttpSession, number: int) -> str:
+    """The URL of a page by its place in the walk, from 0; without paging there is only the first."""
+    parameters = dict(dataset.parameters)
+    if dataset.paging is not None:
+        parameters |= _page_parameters(dataset.paging, number)
+    return session.url_of(dataset.path, parameters)
+
+
+def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
+    """All pages that have items, in order; ends only where it is certain that there are no more.
+
+    A `Link: rel="next"` is followed where one is given. Otherwise pages are counted up until `X-Total-Count`
+    is reached or, where there is none, until one is short, empty or unknown to the server. A first page that
+    is short makes us look at the second: in no other way does a server say that it caps the page size.
+
+    Raises:
+        ContractError: A page comes twice, there are too many, or its shape is not the declared one.
+        SourceChangedError: The total changes while we read, or is not what was read.
+        SourceUnavailableError: A page cannot be had.
+        SourceRefusedError: The server refuses a page.
+    """
+    return _Walk(dataset, session).pages()
+
+
+def is_beyond_the_end(dataset: HttpDataset, session: HttpSession, number: int) -> bool:
+    """Whether the page at that place in the walk, from 0, has nothing, or is refused as not being there."""
+    try:
+        page = _ask(dataset, session, page_url(dataset, session, number))
+    except (SourceRefusedError, ContractError) as error:
+        log.debug("%s: there is no page %d (%s)", dataset.dataset_id, number + 1, error)
+        return True
+    return page.items == 0
+
+
+@dataclass(slots=True)
+class _Walk:
+    dataset: HttpDataset
+    session: HttpSession
+    page_size: int = 0
+    by_links: bool = False
+    total: int | None = None
+    read: int = 0
+    urls: list[str] = field(default_factory=list)
+    bodies: dict[str, int] = field(default_factory=dict)
+
+    def pages(self) -> Iterator[Page]:
+        self.page_size = self.dataset.paging.size if self.dataset.paging else 0
+        page: Page | None = self._ask(page_url(self.dataset, self.session, 0))
+        while page is not None:
+            self._note(page)
+            if page.items:
+                yield page
+            page = self._after(page)
+        self._check_total()
+
+    def _ask(self, url: str) -> Page:
+        if url in self.urls:
+            raise self._circle("URL", self.urls.index(url) + 1, url)
+        if len(self.urls) >= MOST_PAGES:
+            raise _wrong(f"there are more than {MOST_PAGES} pages", url, "raise the page size in the catalog")
+        self.urls.append(url)
+        return _ask(self.dataset, self.session, url)
+
+    def _note(self, page: Page) -> None:
+        number = len(self.urls)
+        if page.items and self.bodies.setdefault(page.sha256, number) != number:
+            raise self._circle("body", self.bodies[page.sha256], page.url)
+        self.read += page.items
+        self.by_links = self.by_links or not _PAGING_RELS.isdisjoint(links(page.answer.headers))
+        self._note_total(page)
+
+    def _note_total(self, page: Page) -> None:
+        text = page.answer.headers.get("x-total-count", "")
+        total = int(text) if text.isascii() and text.isdigit() else None
+        if total is not None and self.total not in (None, total):
+            raise self._changed(f"the total changed from {self.total} to {total} while we read", page.url)
+        self.total = self.total if total is None else total
+
+    def _after(self, page: Page) -> Page | None:
+        target = links(page.answer.headers).get("next")
+        if target is not None:
+            return self._ask(self.session.link(page.answer.url, target))
+        if self._is_last(page):
+            return None
+        if self.total is None and page.items < self.page_size:
+            return self._second_after_short(page)
+        return self._following(page)
+
+    def _following(self, page: Page) -> Page | None:
+        """The next page by number; none where the server knows no such page but still knows this one."""
+        try:
+            return self._ask(page_url(self.dataset, self.session, len(self.urls)))
+        except MissingError:
+            if _ask(self.dataset, self.session, page.url).sha256 != page.sha256:
+                raise self._changed("a page changed while the one after it vanished", page.url) from None
+            return None
+
+    def _is_last(self, page: Page) -> bool:
+        if self.dataset.paging is None or self.by_links or not page.items:
+            return True
+        if self.total is not None:
+            return self.read >= self.total
+        return page.items < self.page_size and len(self.urls) > 1
+
+    def _second_after_short(self, first: Page) -> Page | None:
+        try:
+            page = self._ask(page_url(self.dataset, self.session, 1))
+        except (SourceRefusedError, ContractError) as error:
+            log.debug("%s: there is no second page (%s)", self.dataset.dataset_id, error)
+            return None
+        if not page.items or page.sha256 == first.sha256:
+            return None
+        log.warning(
+            "%s: the server gives %d items a page where the catalog asks for %d",
+            self.dataset.dataset_id, first.items, self.page_size,
+        )  # fmt: skip
+        self.page_size = first.items
+        return page
+
+    def _check_total(self) -> None:
+        if self.total is None or self.total == self.read:
+            return
+        found = f"the server says that there are {self.total} items, and {self.read} came"
+        if self.dataset.paging is None and not self.by_links and self.total > self.read:
+            raise _wrong(found, self.urls[-1], "declare paging for this dataset in the catalog")
+        raise self._changed(found, self.urls[-1])
+
+    def _changed(self, found: str, url: str) -> SourceChangedError:
+        return SourceChangedError(
+            found,
+            source=self.dataset.source,
+            dataset=self.dataset.name,
+            place=url,
+            remedy="nothing if a repeated read is whole; else read the listing when its writers rest",
+        )
+
+    def _circle(self, what: str, earlier: int, url: str) -> ContractError:
+        return _wrong(
+            f"page {len(self.urls) + (what == 'URL')} has the {what} of page {earlier}: "
+            "the listing goes round in circles",
+            url,
+            "correct the page parameters in the catalog; the server may ignore them",
+        )
+
+
+def links(headers: Mapping[str, str]) -> dict[str, str]:
+    """The targets of a `Link` header by relation (RFC 8288), as the server wrote them."""
+    found: dict[str, str] = {}
+    for match in _LINK.finditer(headers.get("link", "")):
+        relations = _REL.search(match[2])
+        for name in relations[1].lower().split() if relations else ():
+            found.setdefault(name, match[1])
+    return found
+
+
+def _ask(dataset: HttpDataset, session: HttpSession, url: str) -> Page:
+    answer, items = session.fetch(url, partial(_items_of, dataset))
+    return Page(url, answer, items or 0, hashlib.sha256(answer.body).hexdigest())
+
+
+def _items_of(dataset: HttpDataset, answer: Answer) -> int:
+    return count_items(answer.body, dataset.records_at, answer.url)
+
+
+def _page_parameters(paging: Paging, number: int) -> dict[str, str]:
+    return {paging.page_parameter: str(paging.first + number), paging.size_parameter: str(paging.size)}
+
+
+def _wrong(found: str, url: str, remedy: str) -> ContractError:
+    return ContractError(found, place=url, remedy=remedy)

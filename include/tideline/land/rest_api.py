@@ -1,0 +1,148 @@
+"""Land an HTTP endpoint: all its pages byte for byte, or nothing where the server says that nothing changed.
+
+An endpoint has no change column, so it is read whole each time; ETags make an unchanged one cheap. Knows what
+a landed snapshot consists of. Does not know how pages follow each other, nor HTTP.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tideline.errors import TidelineError
+from tideline.land.paging import is_beyond_the_end, page_url, walk
+from tideline.land.request import part_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tideline.catalog.model import HttpDataset
+    from tideline.lake.manifest import Manifest, Part
+    from tideline.lake.store import Store
+    from tideline.land.http import HttpSession
+    from tideline.land.paging import Page
+    from tideline.land.request import Attempt, LandRequest
+
+log = logging.getLogger(__name__)
+
+KEPT_HEADERS = (
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "date",
+    "etag",
+    "last-modified",
+    "link",
+    "x-total-count",
+)
+"""What is kept of a reply's headers; complete for judging later what was landed, and without cookies."""
+
+
+def land(request: LandRequest[HttpDataset], session: HttpSession, store: Store) -> tuple[Manifest, str]:
+    """Land the endpoint as it is now.
+
+    Where the previous manifest was made by the same declaration and request, and the server answers 304 to
+    each of its pages, the manifest has no parts and says `unchanged`. If anything changed all pages are read
+    again, so that a landed snapshot is always whole. `details` of every manifest has the pages with their
+    ETags, for the next time.
+
+    Returns:
+        The committed manifest and its URI.
+
+    Raises:
+        SourceUnavailableError: The server does not answer within the deadline, or not with JSON.
+        SourceRefusedError: It refuses us, or there is no such endpoint.
+        SourceChangedError: The listing changed while it was read.
+        ContractError: The body is not an array of objects where the catalog says, or pages repeat.
+    """
+    attempt = request.begin()
+    described = _described(request.dataset, session)
+    with _naming(request.dataset):
+        before = _reusable_pages(request, described)
+        if before and _is_unchanged(request.dataset, session, before):
+            details = {"request": described, "pages": before}
+            return attempt.commit(store, (), records=0, details=details, unchanged=True)
+        parts, pages = _land_pages(attempt, session, store)
+    return attempt.commit(
+        store,
+        parts,
+        records=sum(part.records or 0 for part in parts),
+        details={"request": described, "pages": pages},
+    )
+
+
+def _land_pages(
+    attempt: Attempt[HttpDataset], session: HttpSession, store: Store
+) -> tuple[list[Part], list[dict[str, Any]]]:
+    parts: list[Part] = []
+    pages: list[dict[str, Any]] = []
+    for page in walk(attempt.request.dataset, session):
+        key = attempt.folder.part(len(parts), "json")
+        written = store.put_file(key, io.BytesIO(page.answer.body), content_type="application/json")
+        parts.append(part_of(written, page.items, _origin(page)))
+        pages.append({"url": page.url, "etag": page.answer.headers.get("etag"), "items": page.items})
+    return parts, pages
+
+
+def _reusable_pages(
+    request: LandRequest[HttpDataset], described: dict[str, Any]
+) -> list[dict[str, Any]] | None:
+    """The pages of the previous manifest, if asking for them again would tell whether anything changed."""
+    previous = request.previous
+    if previous is None or previous.catalog_fingerprint != request.catalog_fingerprint:
+        return None
+    pages = previous.details.get("pages")
+    if previous.details.get("request") != described or not pages:
+        return None
+    return pages if all(page.get("etag") for page in pages) else None
+
+
+def _is_unchanged(dataset: HttpDataset, session: HttpSession, before: list[dict[str, Any]]) -> bool:
+    """Whether each page is as before, and no page has come after the last one."""
+    for page in before:
+        if not session.get(page["url"], etag=page["etag"]).is_unchanged:
+            return False
+    if dataset.paging is None and len(before) == 1:
+        return True
+    return _has_no_more(dataset, session, before)
+
+
+def _has_no_more(dataset: HttpDataset, session: HttpSession, before: list[dict[str, Any]]) -> bool:
+    """A last page that is full stays as it is when rows are added: they come on a page after it."""
+    if before[-1]["items"] < before[0]["items"]:
+        return True
+    counted_up = all(page["url"] == page_url(dataset, session, n) for n, page in enumerate(before))
+    return counted_up and dataset.paging is not None and is_beyond_the_end(dataset, session, len(before))
+
+
+def _described(dataset: HttpDataset, session: HttpSession) -> dict[str, Any]:
+    return {
+        "base_url": session.base_url,
+        "path": dataset.path,
+        "parameters": dict(dataset.parameters),
+        "records_at": list(dataset.records_at),
+        "paging": dataset.paging.model_dump() if dataset.paging else None,
+    }
+
+
+def _origin(page: Page) -> dict[str, Any]:
+    headers = page.answer.headers
+    return {
+        "url": page.answer.url,
+        "status": page.answer.status,
+        "etag": headers.get("etag"),
+        "headers": {name: headers[name] for name in KEPT_HEADERS if name in headers},
+    }
+
+
+@contextmanager
+def _naming(dataset: HttpDataset) -> Iterator[None]:
+    """Say in an error which dataset it is about; HTTP does not know."""
+    try:
+        yield
+    except TidelineError as error:
+        error.source = error.source or dataset.source
+        error.dataset = error.dataset or dataset.name
+        raise

@@ -1,0 +1,117 @@
+"""Land a family of CSV objects: each object byte for byte, gzip kept as gzip, one part an object.
+
+Objects are known by key, ETag and time of writing, never by name or time alone: an overwritten object is
+landed again, a late one under an old name is not missed. Knows what to land and what to say about it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from tideline.lake.store import DEFAULT_PATIENCE
+from tideline.land.s3_copy import Copied, Copier
+from tideline.land.s3_listing import (
+    Identified,
+    LandedBefore,
+    ObjectIdentity,
+    Selection,
+    list_objects,
+    select,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_s3 import S3Client
+
+    from tideline.catalog.model import CsvDataset
+    from tideline.lake.manifest import Manifest
+    from tideline.lake.retry import Patience
+    from tideline.lake.store import Store
+    from tideline.land.request import LandRequest
+
+__all__ = ["ObjectIdentity", "land"]
+log = logging.getLogger(__name__)
+
+
+def land(
+    request: LandRequest[CsvDataset],
+    client: S3Client,
+    store: Store,
+    landed: Iterable[Identified],
+    *,
+    patience: Patience = DEFAULT_PATIENCE,
+) -> tuple[Manifest, str]:
+    """Land every listed object that no committed load holds.
+
+    A run that names its interval ("exact") also lands again what was written in its window. Parts are
+    numbered by time of writing, then key: the order in which they should win. Nothing to land commits a
+    manifest without parts.
+
+    Args:
+        request: What to land.
+        client: A boto3 S3 client of the source.
+        store: The raw lake.
+        landed: Identities of objects in committed loads, ordered by key; read as a stream.
+        patience: How often one call is tried again; the request's deadline takes the place of its own.
+
+    Returns:
+        The committed manifest and its URI.
+
+    Raises:
+        SourceRefusedError: No such bucket, or the credentials may not read it.
+        SourceUnavailableError: The server does not answer, or does not give what it promises.
+        SourceChangedError: Objects are overwritten faster than they are read.
+    """
+    dataset = request.dataset
+    within = patience.within(request.deadline_seconds)
+    attempt = request.begin()
+    selection = select(
+        list_objects(client, dataset, within),
+        LandedBefore(landed, place=dataset.dataset_id),
+        suffixes=dataset.suffixes,
+        again=lambda found: request.mode == "exact" and request.window.contains(found.last_modified),
+    )
+    _warn(dataset, selection)
+    copied = Copier(client, attempt, store, within).copy_all(selection.wanted)
+    return attempt.commit(
+        store,
+        copied.parts,
+        records=None if copied.parts else 0,
+        details={"request": _described(request), **_counts(selection, copied)},
+    )
+
+
+def _warn(dataset: CsvDataset, selection: Selection) -> None:
+    where = f"s3://{dataset.bucket}/{dataset.prefix}"
+    if not selection.listed and not selection.any_landed_before:
+        log.warning("%s: there is nothing under %s, and never was", dataset.dataset_id, where)
+    if selection.ignored:
+        log.warning(
+            "%s: ignored %d objects under %s that end in none of %s, such as %s",
+            dataset.dataset_id, selection.ignored, where, ", ".join(dataset.suffixes),
+            ", ".join(selection.ignored_examples),
+        )  # fmt: skip
+
+
+def _described(request: LandRequest[CsvDataset]) -> dict[str, Any]:
+    dataset = request.dataset
+    return {
+        "bucket": dataset.bucket,
+        "prefix": dataset.prefix,
+        "suffixes": list(dataset.suffixes),
+        "mode": request.mode,
+    }
+
+
+def _counts(selection: Selection, copied: Copied) -> dict[str, Any]:
+    return {
+        "listed": selection.listed,
+        "selected": len(selection.wanted),
+        "landed_before": selection.known,
+        "ignored": selection.ignored,
+        "ignored_examples": selection.ignored_examples,
+        "vanished": copied.vanished,
+        "replaced": copied.replaced,
+    }

@@ -1,0 +1,1 @@
+"""Merge: Parquet → one newest row per key in the warehouse."""

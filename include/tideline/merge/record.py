@@ -1,0 +1,112 @@
+"""A merge as the ledger records it: its name, what must agree before it, and its row. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tideline.errors import IntegrityError
+from tideline.warehouse.ledger import LedgerRow
+from tideline.window import parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from tideline.catalog.model import Dataset
+    from tideline.lake.manifest import Manifest
+    from tideline.merge.counts import Counts
+
+
+def load_id_of(manifest: Manifest) -> str:
+    """The name of the load that a processed manifest is: `<source>.<dataset>:<window_id>:<attempt_id>`."""
+    return f"{manifest.source}.{manifest.dataset}:{manifest.window.window_id}:{manifest.attempt_id}"
+
+
+def check(dataset: Dataset, manifest: Manifest, uri: str) -> None:
+    """Refuse a manifest that is not one of this dataset's processed stage, or whose numbers do not agree.
+
+    Raises:
+        IntegrityError: Says which.
+    """
+    details = manifest.details
+    in_parts = sum(part.records or 0 for part in manifest.parts)
+    for fits, complaint in (
+        (manifest.stage == "processed", f"this is a manifest of the {manifest.stage} stage"),
+        (
+            (manifest.source, manifest.dataset) == (dataset.source, dataset.name),
+            f"this is a manifest of {manifest.source}.{manifest.dataset}",
+        ),
+        (
+            manifest.records == details.get("refined") == in_parts,
+            f"refined are {details.get('refined')}, records {manifest.records}, rows in the parts {in_parts}",
+        ),
+        (
+            details.get("landed") == in_parts + details.get("quarantined", 0),
+            f"landed are {details.get('landed')}, refined {in_parts}, "
+            f"quarantined {details.get('quarantined')}",
+        ),
+    ):
+        if not fits:
+            raise IntegrityError(
+                complaint,
+                source=dataset.source,
+                dataset=dataset.name,
+                place=uri,
+                remedy="give the URI of a processed manifest of this dataset, or refine the window again",
+            )
+
+
+def ledger_row(
+    manifest: Manifest,
+    raw_manifest: Manifest,
+    counts: Counts,
+    *,
+    load_id: str,
+    run_id: str,
+    uri: str,
+    summary: Mapping[str, Any],
+    merge_seconds: float,
+) -> LedgerRow:
+    """The row that commits the load. From `summary`, the refine step's: mode and seconds."""
+    details = manifest.details
+    cursor = details.get("cursor") or {}
+    drift = details.get("drift")
+    return LedgerRow(
+        load_id=load_id,
+        run_id=run_id,
+        source=manifest.source,
+        dataset=manifest.dataset,
+        window_start=manifest.window.start,
+        window_end=manifest.window.end,
+        window_id=manifest.window.window_id,
+        attempt_id=manifest.attempt_id,
+        mode=str(summary.get("mode", "exact")),
+        raw_manifest_uri=str(details["raw_manifest"]),
+        processed_manifest_uri=uri,
+        quarantine_manifest_uri=details.get("quarantine_uri"),
+        landed=details["landed"],
+        refined=details["refined"],
+        quarantined=details["quarantined"],
+        **asdict(counts),
+        deleted=0,
+        cursor_min=_instant(cursor.get("min")),
+        cursor_max=_instant(cursor.get("max")),
+        null_changes=cursor.get("null"),
+        future_changes=cursor.get("future"),
+        raw_bytes=raw_manifest.bytes,
+        processed_bytes=manifest.bytes,
+        land_seconds=summary.get("land_seconds"),
+        refine_seconds=summary.get("refine_seconds"),
+        merge_seconds=merge_seconds,
+        drift=json.dumps(drift, ensure_ascii=False) if drift else None,
+        catalog_fingerprint=raw_manifest.catalog_fingerprint,
+        code_version=manifest.code_version,
+        unchanged_source=raw_manifest.unchanged,
+        extracted_at=raw_manifest.extracted_at,
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else parse_instant(text)

@@ -1,0 +1,1 @@
+"""Refine: raw bytes → typed Parquet, with what cannot be typed in quarantine."""

@@ -1,0 +1,100 @@
+"""CSV objects, plain or gzip → decoded batches with the rejects, in bounded memory.
+
+Blocks of whole records go through pyarrow's parser; only the records that it refuses, or that it would read
+more loosely than `tideline.refine.csv_values` says, are read one by one (`tideline.refine.csv_exact`): the
+result is the same as if all were. The work overlaps: inflating and splitting in a thread of their own,
+parsing in the caller's, encoding in the writer's.
+
+The header decides which field is which column: their order is free. A declared column that is missing, an
+empty or doubled name is a `ContractError`; an undeclared column goes to `_extra` and drift, or is refused, as
+the dataset says. An object without any record has no header to compare: it is accepted as empty, and reported
+as drift, since nothing of it can be lost and its raw copy remains.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from tideline.errors import ContractError
+from tideline.refine import csv_blocks, inflate
+from tideline.refine.contract import Decoded, empty_batch
+from tideline.refine.csv_blocks import Block, count_lines, split_blocks
+from tideline.refine.csv_decode import BlockDecoder
+from tideline.refine.csv_frame import Marks, frame
+from tideline.refine.csv_layout import read_header
+from tideline.refine.place import place_of
+from tideline.refine.prefetch import prefetch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tideline.catalog.model import CsvDataset
+    from tideline.lake.manifest import Part
+    from tideline.refine.place import Place
+
+EMPTY_OBJECT = "(an object without a header)"
+"""The drift path of objects that hold no record at all."""
+_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CsvLimits:
+    """How much of an object is held, and when it is too much."""
+
+    blocks: csv_blocks.BlockLimits = csv_blocks.DEFAULT_LIMITS
+    inflate: inflate.InflateLimits = inflate.DEFAULT_LIMITS
+
+
+DEFAULT_LIMITS = CsvLimits()
+
+
+def decode_csv(
+    dataset: CsvDataset, part: Part, stream: BinaryIO, limits: CsvLimits = DEFAULT_LIMITS
+) -> Iterator[Decoded]:
+    """The records of one object, in order. `_raw_position` counts records from 1, without the header.
+
+    Args:
+        dataset: What the object should hold, and how it is written.
+        part: The raw part that is its copy.
+        stream: The part's bytes as stored.
+        limits: For tests.
+
+    Raises:
+        IntegrityError: It is gzip, but cut short or corrupt. What was yielded until then must not count.
+        ContractError: Its header does not fit the contract; or it is no CSV at all, or grows without bounds.
+    """
+    place = place_of(dataset, part)
+    marks = Marks(ord(dataset.dialect.delimiter), ord(dataset.dialect.quote))
+    chunks = inflate.plain_chunks(stream, place, limits.inflate)
+    with closing(prefetch(split_blocks(chunks, marks, limits.blocks), _AHEAD)) as blocks:
+        header, rest = _take_header(blocks, marks, place)
+        if rest is None:
+            yield Decoded(empty_batch(dataset), [], 0, {EMPTY_OBJECT: (1, place.key)})
+            return
+        decoder = BlockDecoder(dataset, read_header(header, dataset, place), marks)
+        yield decoder.decode(rest)
+        for block in blocks:
+            yield decoder.decode(block)
+
+
+def _take_header(blocks: Iterator[Block], marks: Marks, place: Place) -> tuple[bytes, Block | None]:
+    """The first record's bytes, and what follows it in its block; None where there is no record at all."""
+    for block in blocks:
+        found = frame(block.data, block.quotes, marks)
+        if block.refused or found.malformed[:1].any():
+            raise ContractError(
+                f"the header cannot be read: {block.refused or 'a quote that does not pair up'}",
+                remedy="have the object written as its dialect in the catalog says, or correct the dialect",
+                **place.where,
+            )
+        if len(found.starts):
+            start, end, stop = int(found.starts[0]), int(found.ends[0]), int(found.stops[0])
+            lines = count_lines(block.data[:stop])
+            quotes = block.quotes[int(np.searchsorted(block.quotes, stop)) :] - stop
+            rest = Block(block.data[stop:], block.line + lines, block.lines - lines, quotes, block.tidy)
+            return block.data[start:end], rest
+    return b"", None

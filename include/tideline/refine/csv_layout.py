@@ -1,0 +1,125 @@
+"""The header of a CSV object against the contract: which field is which column. Knows names, not values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tideline.errors import ContractError
+from tideline.refine.csv_exact import split_record
+from tideline.refine.fields import ConformError, record_of
+
+if TYPE_CHECKING:
+    from tideline.catalog.model import Column, CsvDataset
+    from tideline.refine.fields import Field
+    from tideline.refine.place import Place
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A declared column and its place among the fields of a record."""
+
+    member: Field
+    position: int
+
+    @property
+    def column(self) -> Column:
+        """The declaration."""
+        return self.member.column
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A field that nobody declared."""
+
+    name: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a header says: the declared columns in catalog order, the others in file order."""
+
+    slots: tuple[Slot, ...]
+    extras: tuple[Extra, ...]
+    width: int
+
+
+def read_header(raw: bytes, dataset: CsvDataset, place: Place) -> Layout:
+    """Compare the header record with the declared columns. Order does not matter, spelling does.
+
+    Raises:
+        ContractError: It is not a CSV record, names are empty or double, a declared column is missing, or
+            there is an undeclared one and the dataset refuses those.
+    """
+    names = _names(raw, dataset, place)
+    _check_names(names, dataset, place)
+    index = {name: position for position, name in enumerate(names)}
+    slots = tuple(Slot(member, index[member.column.field]) for member in record_of(dataset).fields)
+    declared = {slot.column.field for slot in slots}
+    extras = tuple(Extra(name, position) for name, position in index.items() if name not in declared)
+    if extras and dataset.unknown_columns == "refuse":
+        raise ContractError(
+            f"the header has undeclared columns: {_listed([extra.name for extra in extras])}",
+            remedy="declare them in the catalog, or set unknown_columns to evolve to keep them in _extra",
+            **place.where,
+        )
+    return Layout(slots, extras, len(names))
+
+
+def _names(raw: bytes, dataset: CsvDataset, place: Place) -> list[str]:
+    try:
+        return [cell.text for cell in split_record(raw, dataset.dialect)]
+    except ConformError as error:
+        raise ContractError(
+            f"the header cannot be read: {error.reason}, {error.detail}",
+            remedy="have the object written as its dialect in the catalog says, or correct the dialect",
+            **place.where,
+        ) from None
+
+
+def _check_names(names: list[str], dataset: CsvDataset, place: Place) -> None:
+    found = f"found {_listed(names)}"
+    if not all(name.strip() for name in names):
+        number = next(number for number, name in enumerate(names, 1) if not name.strip())
+        raise ContractError(
+            f"column {number} of the header has no name; {found}",
+            remedy="have every column named; a delimiter at the end of the header makes an empty one",
+            **place.where,
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ContractError(
+            f"the header names {_listed(twice)} more than once; {found}",
+            remedy="have each column named once",
+            **place.where,
+        )
+    missing = [column.field for column in dataset.columns if column.field not in names]
+    if missing:
+        raise ContractError(
+            f"the header lacks declared columns: {_listed(missing)}; expected "
+            f"{_listed([column.field for column in dataset.columns])} in any order, {found}",
+            remedy=_remedy(missing, names, dataset),
+            **place.where,
+        )
+
+
+def _remedy(missing: list[str], names: list[str], dataset: CsvDataset) -> str:
+    if len(missing) == len(dataset.columns):
+        return (
+            "check that the first record is a header, and that delimiter and encoding are as in the dialect"
+        )
+    close = {name.strip().lower(): name for name in names}
+    similar = [(field, close[field.lower()]) for field in missing if field.lower() in close]
+    if similar:
+        field, name = similar[0]
+        return f"the file spells {field!r} as {name!r}: give the column `field: {name!r}` in the catalog"
+    return "have the object written with these columns, or correct the catalog; nothing of it was taken"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

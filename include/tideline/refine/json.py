@@ -1,0 +1,105 @@
+"""JSON bodies → Arrow batches and rejects.
+
+A part is one HTTP response body, byte for byte. Its array is read item by item; an item that does not
+conform is refused alone. A body that is not JSON, or holds no array where the catalog says, fails as a
+whole: nobody knows how many rows it should have had. Knows parts and items. Does not know where rows go.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from tideline.errors import IntegrityError
+from tideline.refine import arrays
+from tideline.refine.contract import Decoded, Reject, decoded_schema
+from tideline.refine.fields import ConformError, record_of
+from tideline.refine.json_text import Item, NotJsonError, items_of
+from tideline.refine.json_walker import JsonWalker
+from tideline.refine.rows import drift_of, extra_column
+from tideline.refine.streams import PartReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tideline.catalog.model import HttpDataset
+    from tideline.lake.manifest import Part
+    from tideline.refine.rows import Extras, Row
+
+BATCH_ITEMS = 5_000
+_BLOCK_BYTES = 4 << 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def decode_json(dataset: HttpDataset, part: Part, stream: BinaryIO) -> Iterator[Decoded]:
+    """Decode a stored body in batches; the body itself is held in memory.
+
+    Args:
+        dataset: Its declaration; `records_at` leads to the array of items.
+        part: Which part it is.
+        stream: The part's bytes as stored.
+
+    Raises:
+        IntegrityError: The body is not JSON, or there is no array at `records_at`.
+    """
+    decoder = JsonDecoder(dataset)
+    text = _text(PartReader(dataset, part, stream))
+    items = items_of(text, dataset.records_at)
+    first = 0
+    try:
+        while batch := list(islice(items, BATCH_ITEMS)):
+            yield decoder.decode(text, batch, first)
+            first += len(batch)
+    except NotJsonError as error:
+        raise IntegrityError(
+            f"the body is not what the catalog declares: {error}",
+            source=dataset.source,
+            dataset=dataset.name,
+            place=part.uri,
+            remedy="look at the body; correct `records_at`, or land the window again when the source is well",
+        ) from error
+
+
+def _text(reader: PartReader) -> str:
+    """The body as text; bytes that are not UTF-8 become lone surrogates, which cost their item its place."""
+    blocks = []
+    while block := reader.read(_BLOCK_BYTES):
+        blocks.append(block)
+    return b"".join(blocks).removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+
+
+class JsonDecoder:
+    """Items → batches, for one dataset."""
+
+    def __init__(self, dataset: HttpDataset) -> None:
+        self._record = record_of(dataset)
+        self._schema = decoded_schema(dataset)
+        self._walker = JsonWalker(self._record, evolve=dataset.unknown_columns == "evolve")
+
+    def decode(self, text: str, items: list[Item], first: int) -> Decoded:
+        """Decode consecutive items of a body.
+
+        Args:
+            text: The body.
+            items: As `items_of` finds them in it.
+            first: Index of the first of them in the body's array.
+        """
+        rows: dict[int, Row] = {}
+        rejects = []
+        for position, item in enumerate(items, first):
+            try:
+                rows[position] = self._walker.row(item.value)
+            except ConformError as error:
+                raw = text[item.start : item.end].encode("utf-8", "surrogateescape")
+                rejects.append(Reject(position, error.reason, error.column, error.detail, raw))
+        extras = {position: row.extras for position, row in rows.items() if row.extras}
+        return Decoded(self._batch(rows, extras), rejects, len(items), drift_of(extras))
+
+    def _batch(self, rows: dict[int, Row], extras: dict[int, Extras]) -> pa.RecordBatch:
+        columns = arrays.record_arrays(self._record, [row.values for row in rows.values()])
+        positions = np.fromiter(rows, np.int64, len(rows))
+        columns += [extra_column(extras, positions), arrays.fixed(pa.int64(), positions, None)]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)

@@ -1,0 +1,1 @@
+"""The warehouse: BigQuery jobs, table schemas and the ledger."""

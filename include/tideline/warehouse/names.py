@@ -1,0 +1,82 @@
+"""The only speller of the warehouse's names: datasets, tables, job ids and labels. Knows no client."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tideline.catalog.model import Dataset
+    from tideline.settings import Settings
+
+OPS = "tideline_ops"
+LOAD = "tideline_load"
+LEDGER = "load_ledger"
+LANDED_OBJECTS = "landed_objects"
+_LABEL_LENGTH = 63  # BigQuery's limit on label keys and values
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table, in full."""
+
+    project: str
+    dataset: str
+    table: str
+
+    @property
+    def sql(self) -> str:
+        """As SQL refers to it."""
+        return f"{quote(self.project)}.{quote(self.dataset)}.{quote(self.table)}"
+
+    def __str__(self) -> str:
+        """As the API refers to it."""
+        return f"{self.project}.{self.dataset}.{self.table}"
+
+
+def quote(identifier: str) -> str:
+    """A quoted identifier; the escapes are those of string literals (BigQuery's lexical structure)."""
+    return "`" + identifier.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def literal(text: str) -> str:
+    """A string literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    return f"'{escaped}'"
+
+
+def raw_table(dataset: Dataset, settings: Settings) -> TableName:
+    """Where a dataset's rows live: `raw_<source>.<dataset>`."""
+    return TableName(settings.project, f"{settings.dataset_prefix}raw_{dataset.source}", dataset.name)
+
+
+def load_table(dataset: Dataset, load_id: str, settings: Settings) -> TableName:
+    """The transient table of one load: `tideline_load.<source>__<dataset>__<digest>`."""
+    digest = hashlib.sha1(load_id.encode(), usedforsecurity=False).hexdigest()[:16]
+    return TableName(
+        settings.project, settings.dataset_prefix + LOAD, f"{dataset.source}__{dataset.name}__{digest}"
+    )
+
+
+def ops_table(name: str, settings: Settings) -> TableName:
+    """A table of the pipeline's own book-keeping."""
+    return TableName(settings.project, settings.dataset_prefix + OPS, name)
+
+
+def job_id(kind: str, key: str, number: int, settings: Settings) -> str:
+    """The id of one try of a job: the same key names the same job, in this deployment and on any machine."""
+    scope = "\n".join((settings.project, settings.location, settings.dataset_prefix, kind, key))
+    return f"tideline_{kind}_{hashlib.sha256(scope.encode()).hexdigest()[:32]}_{number}"
+
+
+def labels(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
+    """The deployment's labels and these; what a label must not hold becomes an underscore."""
+    return {key: _label(value) for key, value in {**settings.label, **given}.items()}
+
+
+def _label(text: str) -> str:
+    return re.sub(r"[^a-z0-9_-]", "_", text.lower())[:_LABEL_LENGTH]

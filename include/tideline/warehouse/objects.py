@@ -1,0 +1,118 @@
+"""The CSV objects that committed loads came from: a set of identities. Knows its table, not who asks it."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import TYPE_CHECKING, NamedTuple
+
+from google.cloud import bigquery
+
+from tideline.warehouse import names
+from tideline.warehouse.bigquery import NDJSON
+from tideline.warehouse.schema import REQUIRED, Field, Layout
+from tideline.warehouse.tables import ensure_table
+from tideline.window import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from tideline.catalog.model import Dataset
+    from tideline.lake.manifest import Manifest
+    from tideline.warehouse.bigquery import Warehouse
+
+PAGE_ROWS = 20_000
+
+LAYOUT = Layout(
+    fields=(
+        Field("source", "STRING", REQUIRED),
+        Field("dataset", "STRING", REQUIRED),
+        Field("object_key", "STRING", REQUIRED, description="The object's key in the source's bucket."),
+        Field("etag", "STRING", REQUIRED, description="Its ETag as it was read."),
+        Field("last_modified", "TIMESTAMP", REQUIRED),
+        Field("version_id", "STRING", description="Its version, where the bucket keeps versions."),
+        Field("bytes", "INT64", description="Its size in bytes."),
+        Field("window_id", "STRING", description="The window whose run landed it."),
+        Field("manifest_uri", "STRING", description="The raw manifest that names its copy."),
+        Field("landed_at", "TIMESTAMP", REQUIRED, description="When its load was merged."),
+    ),
+    partition_column="landed_at",
+    granularity="month",
+    clustering=("source", "dataset", "object_key"),
+    description="CSV objects that committed loads came from; an object may be listed more than once.",
+)
+
+
+class LandedObject(NamedTuple):
+    """One version of an object, as a listing tells it."""
+
+    key: str
+    etag: str
+    last_modified: datetime
+
+
+def landed_objects(warehouse: Warehouse, dataset: Dataset) -> Iterator[LandedObject]:
+    """Every identity in a committed load of the dataset, by key in UTF-8 byte order, streamed in pages."""
+    table = names.ops_table(names.LANDED_OBJECTS, warehouse.settings)
+    ensure_table(warehouse, table, LAYOUT)
+    rows = warehouse.rows(
+        f"SELECT object_key, etag, last_modified FROM {table.sql}\n"  # noqa: S608 - the name is quoted
+        "WHERE source = @source AND dataset = @dataset\n"
+        "GROUP BY object_key, etag, last_modified\n"
+        "ORDER BY object_key, last_modified",
+        kind="objects",
+        labels={"source": dataset.source, "dataset": dataset.name},
+        parameters=[
+            bigquery.ScalarQueryParameter("source", "STRING", dataset.source),
+            bigquery.ScalarQueryParameter("dataset", "STRING", dataset.name),
+        ],
+        page_size=PAGE_ROWS,
+    )
+    for row in rows:
+        yield LandedObject(row["object_key"], row["etag"], row["last_modified"])
+
+
+def record_objects(
+    warehouse: Warehouse, manifest: Manifest, manifest_uri: str, *, load_id: str, now: datetime
+) -> int:
+    """Note the objects that a raw manifest names as landed; once for a load, and again does no harm.
+
+    Returns:
+        How many there are; none for a manifest that did not come from objects.
+    """
+    body = b"".join(_lines(manifest, manifest_uri, now))
+    if not body:
+        return 0
+    table = names.ops_table(names.LANDED_OBJECTS, warehouse.settings)
+    ensure_table(warehouse, table, LAYOUT)
+    warehouse.load_file(
+        table,
+        BytesIO(body),
+        LAYOUT.fields,
+        key=f"objects {load_id}",
+        truncate=False,
+        source_format=NDJSON,
+        labels={"source": manifest.source, "dataset": manifest.dataset},
+    )
+    return body.count(b"\n")
+
+
+def _lines(manifest: Manifest, manifest_uri: str, now: datetime) -> Iterable[bytes]:
+    for part in manifest.parts:
+        origin = part.origin
+        if "etag" not in origin or "key" not in origin:
+            continue
+        row = {
+            "source": manifest.source,
+            "dataset": manifest.dataset,
+            "object_key": origin["key"],
+            "etag": origin["etag"],
+            "last_modified": origin["last_modified"],
+            "version_id": origin.get("version_id"),
+            "bytes": origin.get("size", part.bytes),
+            "window_id": manifest.window.window_id,
+            "manifest_uri": manifest_uri,
+            "landed_at": format_instant(now),
+        }
+        yield json.dumps(row, ensure_ascii=False).encode() + b"\n"

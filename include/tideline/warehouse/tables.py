@@ -1,0 +1,147 @@
+"""Tables of the warehouse: made where they are missing, brought to their layout where they differ."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+from google.api_core import exceptions
+from google.cloud import bigquery
+
+from tideline.errors import SchemaEvolutionError
+from tideline.warehouse import names
+from tideline.warehouse.evolution import evolve
+from tideline.warehouse.names import quote
+from tideline.warehouse.schema import from_api
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tideline.settings import Settings
+    from tideline.warehouse.bigquery import Warehouse
+    from tideline.warehouse.names import TableName
+    from tideline.warehouse.patience import Patience
+    from tideline.warehouse.schema import Field, Layout
+
+log = logging.getLogger(__name__)
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one client's project."""
+
+    client: bigquery.Client
+    settings: Settings
+    patience: Patience
+
+    def get(self, name: TableName) -> bigquery.Table | None:
+        """The table's metadata, or None where there is no such table.
+
+        Raises:
+            WarehouseUnavailableError: What went wrong may pass.
+            WarehouseRefusedError: It does not pass.
+        """
+
+        def request(seconds: float) -> bigquery.Table | None:
+            try:
+                return self.client.get_table(str(name), retry=None, timeout=seconds)
+            except exceptions.NotFound:
+                return None
+
+        return self.patience.call(f"table {name}", request)
+
+    def create(self, name: TableName, layout: Layout) -> bigquery.Table:
+        """Create the table, and its dataset where that is missing; one that exists is returned as it is."""
+        table = layout.to_table(name)
+        table.labels = names.labels(self.settings, {})
+        if layout.expires_hours is not None:
+            table.expires = datetime.now(UTC) + timedelta(hours=layout.expires_hours)
+
+        def request(seconds: float) -> bigquery.Table:
+            try:
+                return self.client.create_table(table, exists_ok=True, retry=None, timeout=seconds)
+            except exceptions.NotFound:
+                self._create_dataset(name, layout, seconds)
+                return self.client.create_table(table, exists_ok=True, retry=None, timeout=seconds)
+
+        return self.patience.call(f"table {name}", request)
+
+    def update(self, table: bigquery.Table, properties: Sequence[str]) -> bigquery.Table:
+        """Write these properties of the table's metadata, unless somebody wrote it since it was read."""
+        return self.patience.call(
+            f"table {table.reference}",
+            lambda seconds: self.client.update_table(table, list(properties), retry=None, timeout=seconds),
+        )
+
+    def _create_dataset(self, name: TableName, layout: Layout, seconds: float) -> None:
+        dataset = bigquery.Dataset(f"{name.project}.{name.dataset}")
+        dataset.location = self.settings.location
+        dataset.labels = names.labels(self.settings, {})
+        if layout.expires_hours is not None:
+            dataset.default_table_expiration_ms = layout.expires_hours * _HOUR_MS
+        self.client.create_dataset(dataset, exists_ok=True, retry=None, timeout=seconds)
+
+
+class Ensured(NamedTuple):
+    """A table as it is.
+
+    Attributes:
+        fields: Its columns, in their order.
+        created: When it was made, as ISO text: another table of its name has another.
+    """
+
+    fields: tuple[Field, ...]
+    created: str
+
+
+def ensure_table(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensured:
+    """Make the table, or change it in the ways that BigQuery allows.
+
+    Raises:
+        SchemaEvolutionError: It would have to change in another way; says what a person would run.
+    """
+    table = warehouse.tables.get(name) or warehouse.tables.create(name, layout)
+    _check_partitioning(table, name, layout)
+    evolution = evolve(from_api(table.schema), layout, name)
+    for statement in evolution.statements(name):
+        warehouse.run(statement, kind="alter", key=uuid4().hex)
+    properties = []
+    if evolution.changes:
+        log.info("Changing table %s: %s", name, "; ".join(evolution.changes))
+        table.schema = [field.to_api() for field in evolution.fields]
+        properties.append("schema")
+    if layout.clustering and tuple(table.clustering_fields or ()) != layout.clustering:
+        table.clustering_fields = list(layout.clustering)
+        properties.append("clustering_fields")
+    if properties:
+        warehouse.tables.update(table, properties)
+    return Ensured(evolution.fields, str(table.created))
+
+
+def _check_partitioning(table: bigquery.Table, name: TableName, layout: Layout) -> None:
+    wanted, found = layout.partitioning, table.time_partitioning
+    if (wanted and (wanted.field, wanted.type_)) == (found and (found.field, found.type_)):
+        return
+    raise SchemaEvolutionError(
+        f"the catalog partitions by {_described(wanted)}, the table is partitioned by {_described(found)}",
+        place=f"table {name}",
+        remedy=f"undo the change in the catalog, or run: {_rebuild(name, layout)}",
+    )
+
+
+def _rebuild(name: TableName, layout: Layout) -> str:
+    """BigQuery does not replace a table by one that is partitioned otherwise."""
+    new = replace(name, table=f"{name.table}__new")
+    clauses = f" {layout.clauses}" if layout.clauses else ""
+    return (
+        f"CREATE TABLE {new.sql}{clauses} AS SELECT * FROM {name.sql}; DROP TABLE {name.sql}; "  # noqa: S608
+        f"ALTER TABLE {new.sql} RENAME TO {quote(name.table)}"
+    )
+
+
+def _described(partitioning: bigquery.TimePartitioning | None) -> str:
+    return f"{partitioning.field} ({partitioning.type_})" if partitioning else "nothing"

@@ -1,0 +1,79 @@
+MERGE `acme-prod`.`raw_test`.`things` AS t
+USING (
+  SELECT
+    l.`id` AS `id`,
+    l.`updated_at` AS `updated_at`,
+    IF(l.`address` IS NULL, NULL, STRUCT(l.`address`.`city` AS `city`, CAST(NULL AS NUMERIC) AS `gone`, l.`address`.`added` AS `added`)) AS `address`,
+    ARRAY(SELECT AS STRUCT item0.`sku` AS `sku`, IF(item0.`payload` IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(item0.`payload`, wide_number_mode => 'exact'), TO_JSON(item0.`payload`))) AS `payload`, ARRAY(SELECT IF(item1 IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(item1, wide_number_mode => 'exact'), TO_JSON(item1))) FROM UNNEST(item0.`prices`) AS item1 WITH OFFSET AS offset1 ORDER BY offset1) AS `prices` FROM UNNEST(l.`lines`) AS item0 WITH OFFSET AS offset0 ORDER BY offset0) AS `lines`,
+    IF(l.`_extra` IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(l.`_extra`, wide_number_mode => 'exact'), TO_JSON(l.`_extra`))) AS `_extra`,
+    TO_HEX(MD5(TO_JSON_STRING(STRUCT(l.`id` AS `id`, l.`updated_at` AS `updated_at`, l.`address` AS `address`, l.`lines` AS `lines`, l.`_extra` AS `_extra`)))) AS _row_hash,
+    '20260301T120000Z_from_origin' AS _window_id,
+    l._extracted_at,
+    l._raw_uri,
+    l._raw_position
+  FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS l
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY l.`id`
+    ORDER BY IFNULL(LEAST(l.`updated_at`, l._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') DESC, l._extracted_at DESC, l._raw_uri DESC, l._raw_position DESC
+  ) = 1
+) AS s
+ON t.`id` = s.`id`
+WHEN MATCHED AND (
+  IFNULL(s._extracted_at > t._deleted_at, FALSE)
+  OR (s._row_hash IS DISTINCT FROM t._row_hash AND (
+    IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
+    s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+    s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
+    s._raw_position >= IFNULL(t._raw_position, -1)))))))
+  ))
+) THEN UPDATE SET
+  `updated_at` = s.`updated_at`,
+  `address` = s.`address`,
+  `lines` = s.`lines`,
+  `left_the_catalog` = NULL,
+  _extra = s._extra,
+  _row_hash = s._row_hash,
+  _window_id = s._window_id,
+  _extracted_at = s._extracted_at,
+  _raw_uri = s._raw_uri,
+  _raw_position = s._raw_position,
+  _merged_at = CURRENT_TIMESTAMP(),
+  _deleted_at = IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), NULL, t._deleted_at)
+WHEN MATCHED AND (
+  IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
+  s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+  s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
+  s._raw_position > IFNULL(t._raw_position, -1)))))))
+) THEN UPDATE SET
+  _window_id = s._window_id,
+  _extracted_at = s._extracted_at,
+  _raw_uri = s._raw_uri,
+  _raw_position = s._raw_position
+WHEN NOT MATCHED THEN INSERT (
+  `id`,
+  `updated_at`,
+  `address`,
+  `lines`,
+  _extra,
+  _row_hash,
+  _window_id,
+  _extracted_at,
+  _raw_uri,
+  _raw_position,
+  _merged_at,
+  _deleted_at
+) VALUES (
+  s.`id`,
+  s.`updated_at`,
+  s.`address`,
+  s.`lines`,
+  s._extra,
+  s._row_hash,
+  s._window_id,
+  s._extracted_at,
+  s._raw_uri,
+  s._raw_position,
+  CURRENT_TIMESTAMP(),
+  NULL
+)

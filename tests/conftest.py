@@ -1,0 +1,95 @@
+"""What every suite may use: one BigQuery emulator a session, started when the first test asks for it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+# Airflow reads its environment when it is first imported and writes into its home: never the user's own.
+_HOME = tempfile.mkdtemp(prefix="tideline-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _name in [
+    name for name in os.environ if name.startswith(("AIRFLOW", "TIDELINE_RAW", "TIDELINE_PRO", "TIDELINE_Q"))
+]:
+    del os.environ[_name]
+os.environ |= {
+    "AIRFLOW_HOME": _HOME,
+    "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parents[1] / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(Path(__file__).parents[1] / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME}/airflow.db",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+    "AIRFLOW__COSMOS__CACHE_DIR": _HOME,
+    "AIRFLOW__COSMOS__ENABLE_CACHE": "False",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "TIDELINE_OFFLINE": "1",
+}
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.cloud import bigquery
+
+    from devstack.bigquery.server import Emulator
+    from tideline.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def gcs_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of `<bucket>/<key>` files that the emulator reads `gs://` URIs from."""
+    return tmp_path_factory.mktemp("gcs")
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory, gcs_root: Path) -> Iterator[Emulator]:
+    """The emulator with all corrections; its environment is named by TIDELINE_BQEMULATOR_PYTHON."""
+    from devstack.bigquery import server
+
+    with server.start(tmp_path_factory.mktemp("bigquery"), gcs_root=gcs_root, tied=True) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def bigquery_client(bigquery_emulator: Emulator) -> Iterator[bigquery.Client]:
+    """A client of the emulator, in project `local`."""
+    client = client_of(bigquery_emulator.url)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def own_settings() -> Callable[..., Settings]:
+    """Settings whose BigQuery datasets no other test has; takes further fields."""
+    from tideline.settings import Settings
+
+    def make(**fields: object) -> Settings:
+        given = {
+            "project": "local",
+            "dataset_prefix": f"t{uuid4().hex[:8]}_",
+            "deadline_seconds": 30.0,
+            **fields,
+        }
+        return Settings(**given)
+
+    return make
+
+
+def client_of(url: str) -> bigquery.Client:
+    from google.api_core.client_options import ClientOptions
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import bigquery
+
+    return bigquery.Client(
+        project="local",
+        credentials=AnonymousCredentials(),
+        client_options=ClientOptions(api_endpoint=url),
+    )

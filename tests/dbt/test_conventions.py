@@ -1,0 +1,208 @@
+"""What every model keeps to, read from the manifest: names, layers, keys, contracts, descriptions."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+DBT_DIR = Path(__file__).resolve().parents[2] / "dbt"
+LAYERS = {
+    "staging": re.compile(r"stg_[a-z0-9_]+__[a-z0-9_]+"),
+    "intermediate": re.compile(r"int_[a-z0-9_]+"),
+    "marts": re.compile(r"(dim|fct|rpt)_[a-z0-9_]+"),
+}
+FACTS = {"fct_orders": "order_id", "fct_order_items": "order_item_id", "fct_charges": "charge_id"}
+
+
+@pytest.fixture
+def models(manifest):
+    found = {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "model"}
+    assert len(found) >= 20
+    return found
+
+
+@pytest.fixture
+def data_tests(manifest):
+    found = [n for n in manifest["nodes"].values() if n["resource_type"] == "test"]
+    assert len(found) >= 50
+    return found
+
+
+def layer(node):
+    return node["path"].split("/")[0]
+
+
+def parents(node, manifest):
+    for unique_id in node["depends_on"]["nodes"]:
+        yield manifest["sources"].get(unique_id) or manifest["nodes"][unique_id]
+
+
+def test_names_say_the_layer(models):
+    for name, node in models.items():
+        assert LAYERS[layer(node)].fullmatch(name), node["path"]
+        assert node["schema"] == layer(node)
+
+
+def test_every_dataset_has_one_staging_model(models, catalog):
+    staging = {name for name, node in models.items() if layer(node) == "staging"}
+    assert staging == {f"stg_{d.source}__{d.name}" for d in catalog.datasets}
+
+
+def test_staging_reads_one_source_and_nothing_else(models, manifest):
+    for name, node in models.items():
+        if layer(node) == "staging":
+            (parent,) = parents(node, manifest)
+            assert name == f"stg_{parent['source_name']}__{parent['name']}"
+
+
+def test_staging_leaves_out_what_was_deleted(models):
+    for node in models.values():
+        if layer(node) == "staging":
+            assert "where _deleted_at is null" in node["raw_code"], node["path"]
+
+
+def test_only_staging_reads_sources(models, manifest):
+    for node in models.values():
+        if layer(node) != "staging":
+            kinds = {parent["resource_type"] for parent in parents(node, manifest)}
+            assert kinds <= {"model", "seed"}, node["path"]
+
+
+def test_layers_are_read_upwards(models, manifest):
+    order = list(LAYERS)
+    for node in models.values():
+        for parent in parents(node, manifest):
+            if parent["resource_type"] == "model":
+                assert order.index(layer(parent)) <= order.index(layer(node)), node["path"]
+
+
+def test_intermediate_models_serve_two_marts(models, manifest):
+    for node in models.values():
+        if layer(node) == "intermediate":
+            children = [c for c in manifest["child_map"][node["unique_id"]] if c.startswith("model.")]
+            assert len(children) >= 2, node["path"]
+
+
+def test_views_below_tables_in_marts(models):
+    for node in models.values():
+        kinds = {"table", "incremental"} if layer(node) == "marts" else {"view"}
+        assert node["config"]["materialized"] in kinds, node["path"]
+
+
+def test_everything_is_described(manifest):
+    nodes = [n for n in manifest["nodes"].values() if n["resource_type"] in ("model", "seed")]
+    assert [n["path"] for n in nodes if not n["description"]] == []
+    bare = [f"{n['name']}.{c['name']}" for n in nodes for c in n["columns"].values() if not c["description"]]
+    assert bare == []
+
+
+def test_the_first_column_is_a_tested_key(manifest, data_tests):
+    tested = {
+        (t["attached_node"], t["column_name"], t["test_metadata"]["name"])
+        for t in data_tests
+        if t["column_name"]
+    }
+    for node in manifest["nodes"].values():
+        if node["resource_type"] in ("model", "seed"):
+            key = next(iter(node["columns"]))
+            for check in ("unique", "not_null"):
+                assert (node["unique_id"], key, check) in tested, f"{node['name']}.{key}: {check}"
+
+
+def test_marts_are_contracts_that_others_may_read(models):
+    for node in models.values():
+        if layer(node) != "marts":
+            assert node["access"] == "protected", node["path"]
+            continue
+        assert node["contract"]["enforced"], node["path"]
+        assert node["access"] == "public"
+        assert all(column["data_type"] for column in node["columns"].values())
+        key = next(iter(node["columns"].values()))
+        assert {"not_null"} == {constraint["type"] for constraint in key["constraints"]}, node["path"]
+
+
+def test_every_model_belongs_to_a_group_with_an_owner(models, manifest):
+    owners = {group["name"]: group["owner"] for group in manifest["groups"].values()}
+    for node in models.values():
+        assert owners[node["group"]]["email"], node["path"]
+
+
+def test_facts_are_merged_by_key_into_partitions(models):
+    incremental = {name: n for name, n in models.items() if n["config"]["materialized"] == "incremental"}
+    assert {name: node["config"]["unique_key"] for name, node in incremental.items()} == FACTS
+    for name, node in incremental.items():
+        config = node["config"]
+        assert config["incremental_strategy"] == "merge", name
+        assert config["on_schema_change"] == "append_new_columns", name
+        assert config["partition_by"]["field"] in node["columns"], name
+        assert set(config["cluster_by"]) <= set(node["columns"]), name
+
+
+def test_incremental_models_look_at_merge_time_and_delete_what_vanished(models):
+    for name, key in FACTS.items():
+        code = models[name]["raw_code"]
+        assert "_merged_at >= {{ merged_since(this) }}" in code, name
+        hooks = [hook["sql"] for hook in models[name]["config"]["post-hook"]]
+        assert any(f"delete_vanished('{key}'" in hook for hook in hooks), name
+
+
+def test_no_dataset_or_project_is_spelled_out(manifest):
+    names = r"(staging|intermediate|marts|raw_\w+|tideline|tideline_ops|tideline_load)"
+    spelled = re.compile(rf"\b(from|join|into|update)\s+`?{names}`?\s*\.", re.IGNORECASE)
+    for node in [*manifest["nodes"].values(), *manifest["macros"].values()]:
+        if node["package_name"] == "tideline":
+            assert not spelled.search(node.get("raw_code") or node.get("macro_sql") or ""), node["path"]
+
+
+def test_models_end_with_their_last_step(models):
+    for node in models.values():
+        last = node["raw_code"].strip().splitlines()[-1]
+        assert re.fullmatch(r"select \* from \w+", last), node["path"]
+
+
+def test_logic_has_unit_tests(manifest):
+    covered = {unit["model"] for unit in manifest["unit_tests"].values()}
+    assert covered >= {*FACTS, "rpt_daily_sales", "int_order_items_priced", "int_charges_signed"}
+
+
+def test_a_data_test_runs_with_one_model_that_is_built_after_all_it_reads(manifest, data_tests):
+    """Cosmos runs `dbt test --select <model>` after each model: then nothing a test reads may be missing."""
+    above = manifest["parent_map"]
+
+    def ancestors(unique_id):
+        found, waiting = set(), [unique_id]
+        while waiting:
+            for parent in above[waiting.pop()]:
+                if parent not in found:
+                    found.add(parent)
+                    waiting.append(parent)
+        return found
+
+    for test in data_tests:
+        read = set(test["depends_on"]["nodes"])
+        assert any(read <= {one} | ancestors(one) for one in read), test["name"]
+
+
+def test_dashboards_name_marts_and_owners(manifest):
+    exposures = manifest["exposures"].values()
+    assert exposures
+    for exposure in exposures:
+        assert exposure["owner"]["email"]
+        assert exposure["url"].startswith("https://lookerstudio.google.com/")
+        for unique_id in exposure["depends_on"]["nodes"]:
+            assert manifest["nodes"][unique_id]["schema"] == "marts"
+
+
+def test_only_the_emulators_targets_carry_a_token():
+    outputs = yaml.safe_load((DBT_DIR / "profiles.yml").read_text())["tideline"]["outputs"]
+    assert set(outputs) == {"local", "ci", "prod"}
+    assert outputs["local"] == outputs["ci"]
+    assert "BIGQUERY_EMULATOR_HOST" in outputs["local"]["api_endpoint"]
+    prod = outputs["prod"]
+    assert prod["method"] == "oauth"
+    assert not {"token", "keyfile", "api_endpoint"} & set(prod)
+    assert "TIDELINE_MAXIMUM_BYTES_BILLED" in prod["maximum_bytes_billed"]
+    assert prod["job_execution_timeout_seconds"] > 0

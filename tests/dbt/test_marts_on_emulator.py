@@ -1,0 +1,414 @@
+"""Marts after hours of late, changed and deleted rows equal a plain computation and a full refresh."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+CENT = Decimal("0.01")
+FACTS = {"fct_orders": "order_id", "fct_order_items": "order_item_id", "fct_charges": "charge_id"}
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CUSTOMERS, ORDERS, CHARGES = (f"shop_mongodb.{name}" for name in ("customers", "orders", "charges"))
+PRODUCTS, ITEMS = "shop_s3.products", "shop_s3.order_items"
+
+
+@dataclass
+class RawShop:
+    """What merge has left in the raw tables, and how it changes."""
+
+    tables: dict[str, dict[Any, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
+
+    def merge(self, dataset: str, merged_at: datetime, key: Any, **values: Any) -> None:
+        """Insert or change a row; changing one that was deleted revives it."""
+        row = self.tables[dataset].setdefault(key, {"id": key, "created_at": merged_at})
+        row |= {**values, "updated_at": merged_at, "_extracted_at": merged_at}
+        row |= {"_merged_at": merged_at, "_deleted_at": None}
+
+    def delete(self, dataset: str, merged_at: datetime, key: Any) -> None:
+        self.tables[dataset][key] |= {"_merged_at": merged_at, "_deleted_at": merged_at}
+
+    def live(self, dataset: str) -> dict[Any, dict[str, Any]]:
+        return {key: row for key, row in self.tables[dataset].items() if row["_deleted_at"] is None}
+
+
+def order(customer="c1", day=1, status=2, amount="20.00", country="US"):
+    return {
+        "customer_id": customer,
+        "order_date": date(2026, 10, day),
+        "status": status,
+        "online_order": 1,
+        "amount": Decimal(amount),
+        "total_items": 1,
+        "shipping": {"carrier": "post", "city": "Bern", "country": country, "weight_kg": 0.5},
+        "status_history": [{"status": 1, "changed_at": NOON}],
+        "tags": ["gift"],
+    }
+
+
+def item(order_id, product_id=1, quantity=1, unit_amount="10.00", discount_rate=None, is_returned=False):
+    return {
+        "order_id": order_id,
+        "product_id": product_id,
+        "quantity": quantity,
+        "unit_amount": Decimal(unit_amount),
+        "discount_rate": discount_rate,
+        "is_returned": is_returned,
+    }
+
+
+def charge(order_id, amount="20.00", kind="debit", currency="USD", at=NOON):
+    return {
+        "order_id": order_id,
+        "kind": kind,
+        "amount": Decimal(amount),
+        "currency": currency,
+        "method": "card",
+        "processor": '{"code": "ok"}',
+        "charged_at": at,
+    }
+
+
+def first_hour(shop: RawShop, now: datetime) -> None:
+    """Rows of every kind; the cases that later hours turn upon have numbers above 900."""
+    for key in ("c1", "c2", "gone"):
+        shop.merge(CUSTOMERS, now, key, first_name="Ä'\"\n", last_name=None, gender="Female", country="US")
+    shop.delete(CUSTOMERS, now, "gone")
+    for key, category in ((1, "shoes"), (2, "shirts"), (3, None)):
+        shop.merge(PRODUCTS, now, key, title=f"t{key}", category=category, gender="women", is_active=True)
+    for key in (901, 902, 903, 904, 905, 906):
+        shop.merge(ORDERS, now, key, **order())
+    shop.delete(ORDERS, now, 906)
+    shop.merge(ITEMS, now, 9010, **item(901, quantity=3, unit_amount="9.99", discount_rate=0.15))
+    shop.merge(ITEMS, now, 9011, **item(901))  # deleted in the second hour
+    shop.merge(ITEMS, now, 9020, **item(902))  # moves to order 903
+    shop.merge(ITEMS, now, 9040, **item(904))  # its order is deleted
+    shop.merge(ITEMS, now, 9060, **item(906))  # its order is revived
+    shop.merge(ITEMS, now, 9090, **item(909, product_id=77))  # before its order, and of no known article
+    shop.merge(CHARGES, now, "h901", **charge(901))
+    shop.merge(CHARGES, now, "h902", **charge(902))  # deleted in the second hour
+    shop.merge(CHARGES, now, "h904", **charge(904))  # its order is deleted
+    shop.merge(CHARGES, now, "h909", **charge(909, kind="credit"))  # before its order
+    shop.merge(CHARGES, now, "none", **charge(None))
+    shop.merge(CHARGES, now, "euro", **charge(905, currency="EUR"))
+    shop.merge(CHARGES, now, "fee", **charge(905, kind="fee"))
+
+
+def second_hour(shop: RawShop, now: datetime) -> None:
+    shop.delete(ITEMS, now, 9011)
+    shop.merge(ITEMS, now, 9020, order_id=903)
+    shop.delete(CHARGES, now, "h902")
+    shop.delete(ORDERS, now, 904)
+    shop.merge(ORDERS, now, 905, status=7)
+    shop.merge(ORDERS, now, 906, status=5)
+    # an old order, merged by a statement that began before the first build and committed after it
+    shop.merge(ORDERS, now - timedelta(hours=5, minutes=59), 909, **order(day=2))
+    shop.merge(PRODUCTS, now, 77, title="late", category="hats", gender="kids", is_active=True)
+
+
+def random_rows(shop: RawShop, now: datetime, chance: random.Random) -> None:
+    """New rows and changes of old ones, each merged now or, late, up to the look-back ago."""
+
+    def moment() -> datetime:
+        return now - timedelta(minutes=chance.choice((0, 0, 0, 100, 359)))
+
+    for dataset, make in ((ORDERS, random_order), (ITEMS, random_item), (CHARGES, random_charge)):
+        keys = [
+            key for key in shop.tables[dataset] if not (isinstance(key, int) and key > 900) and key != "none"
+        ]
+        for key in keys:
+            fate = chance.random()
+            if fate < 0.1:
+                shop.delete(dataset, moment(), key)
+            elif fate < 0.35:
+                shop.merge(dataset, moment(), key, **make(chance))
+            elif fate < 0.45 and shop.tables[dataset][key]["_deleted_at"] is None:
+                shop.merge(dataset, moment(), key)  # the same row again
+        for _ in range(40):
+            key = chance.randrange(1, 120)
+            shop.merge(dataset, moment(), f"r{key}" if dataset == CHARGES else key, **make(chance))
+
+
+def random_order(chance: random.Random) -> dict[str, Any]:
+    # the day is left as it is on a change by chance only: marts do not rely on it
+    amount = f"{chance.randrange(0, 9000) / 100:.2f}"
+    status, country = chance.choice((1, 2, 5, 6, 7, 88, None)), chance.choice(("US", "CH", None))
+    return order(chance.choice(("c1", "c2", "nobody")), chance.randrange(1, 28), status, amount, country)
+
+
+def random_item(chance: random.Random) -> dict[str, Any]:
+    price, rate = (
+        f"{chance.randrange(1, 5000) / 100:.2f}",
+        chance.choice((None, 0.0, 0.05, 0.125, 0.333, 1.0)),
+    )
+    quantity = chance.choice((None, 1, 2, 3, 7))
+    return item(
+        chance.randrange(1, 130), chance.choice((1, 2, 3, 78)), quantity, price, rate, chance.random() < 0.2
+    )
+
+
+def random_charge(chance: random.Random) -> dict[str, Any]:
+    at = NOON - timedelta(minutes=chance.randrange(0, 90_000))
+    kind, currency = (
+        chance.choice(("debit", "debit", "credit", "fee")),
+        chance.choice(("USD", "USD", "EUR", None)),
+    )
+    return charge(
+        chance.choice((None, *range(1, 130))), f"{chance.randrange(1, 9000) / 100:.2f}", kind, currency, at
+    )
+
+
+def total(rows, name, keep=lambda row: True):
+    return sum((row[name] for row in rows if row[name] is not None and keep(row)), start=Decimal(0))
+
+
+def expected_items(shop: RawShop) -> dict[int, dict[str, Any]]:
+    found, orders = {}, shop.live(ORDERS)
+    for key, row in shop.live(ITEMS).items():
+        parent = orders.get(row["order_id"])
+        gross = None if row["quantity"] is None else row["quantity"] * row["unit_amount"]
+        rate = Decimal(str(row["discount_rate"] or 0))
+        discount = None if gross is None else (gross * rate).quantize(CENT, ROUND_HALF_UP)
+        found[key] = {
+            "order_item_id": key,
+            "order_id": row["order_id"],
+            "product_id": row["product_id"],
+            "customer_id": parent and parent["customer_id"],
+            "quantity": row["quantity"],
+            "unit_amount_usd": row["unit_amount"],
+            "discount_rate": row["discount_rate"],
+            "gross_amount_usd": gross,
+            "discount_amount_usd": discount,
+            "net_amount_usd": None if gross is None else gross - discount,
+            "is_returned": row["is_returned"],
+            "has_order": parent is not None,
+            "order_date": parent and parent["order_date"],
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "_merged_at": max(row["_merged_at"], (parent or row)["_merged_at"]),
+        }
+    return found
+
+
+def expected_charges(shop: RawShop) -> dict[str, dict[str, Any]]:
+    found, orders = {}, shop.live(ORDERS)
+    for key, row in shop.live(CHARGES).items():
+        parent = orders.get(row["order_id"])
+        sign = {"debit": 1, "credit": -1}.get(row["kind"]) if row["currency"] == "USD" else None
+        found[key] = {
+            "charge_id": key,
+            "order_id": row["order_id"],
+            "customer_id": parent and parent["customer_id"],
+            "charge_kind": row["kind"],
+            "charge_method": row["method"],
+            "currency_code": row["currency"],
+            "amount": row["amount"],
+            "signed_amount_usd": sign and sign * row["amount"],
+            "has_order": parent is not None,
+            "order_date": parent and parent["order_date"],
+            "charge_date": row["charged_at"].date(),
+            "charged_at": row["charged_at"],
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "_merged_at": max(row["_merged_at"], (parent or row)["_merged_at"]),
+        }
+    return found
+
+
+def expected_orders(shop: RawShop) -> dict[int, dict[str, Any]]:
+    found, all_items, all_charges = {}, expected_items(shop).values(), expected_charges(shop).values()
+    for key, row in shop.live(ORDERS).items():
+        items = [one for one in all_items if one["order_id"] == key]
+        charges = [one for one in all_charges if one["order_id"] == key]
+        charged = total(charges, "signed_amount_usd")
+        moments = [one["charged_at"] for one in charges]
+        found[key] = {
+            "order_id": key,
+            "customer_id": row["customer_id"],
+            "status_code": row["status"],
+            "online_order_code": row["online_order"],
+            "shipping_carrier": row["shipping"]["carrier"],
+            "shipping_city": row["shipping"]["city"],
+            "shipping_state": None,
+            "shipping_country_code": row["shipping"]["country"],
+            "amount_usd": row["amount"],
+            "declared_item_count": row["total_items"],
+            "order_item_count": len(items),
+            "unit_count": total(items, "quantity"),
+            "returned_unit_count": total(items, "quantity", lambda one: one["is_returned"]),
+            "gross_amount_usd": total(items, "gross_amount_usd"),
+            "discount_amount_usd": total(items, "discount_amount_usd"),
+            "net_amount_usd": total(items, "net_amount_usd"),
+            "returned_amount_usd": total(items, "net_amount_usd", lambda one: one["is_returned"]),
+            "charge_count": len(charges),
+            "debited_amount_usd": total(
+                charges, "signed_amount_usd", lambda one: one["signed_amount_usd"] > 0
+            ),
+            "credited_amount_usd": -total(
+                charges, "signed_amount_usd", lambda one: one["signed_amount_usd"] < 0
+            ),
+            "charged_amount_usd": charged,
+            "balance_usd": row["amount"] - charged,
+            "shipping_weight_kg": row["shipping"]["weight_kg"],
+            "is_paid": bool(charges) and charged >= row["amount"],
+            "is_overpaid": charged > row["amount"],
+            "order_date": row["order_date"],
+            "first_charged_at": min(moments, default=None),
+            "last_charged_at": max(moments, default=None),
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "_merged_at": max(one["_merged_at"] for one in [row, *items, *charges]),
+        }
+    return found
+
+
+def expected_sales(shop: RawShop) -> dict[tuple[Any, ...], dict[str, Any]]:
+    orders, products, groups = shop.live(ORDERS), shop.live(PRODUCTS), defaultdict(list)
+    for row in expected_items(shop).values():
+        parent = orders.get(row["order_id"])
+        if parent is None or parent["status"] == 7:
+            continue
+        article = products.get(row["product_id"], {})
+        place = parent["shipping"]["country"] or "unknown"
+        words = (article.get("category") or "unknown", article.get("gender") or "unknown", place)
+        returned = row["is_returned"] or parent["status"] == 6
+        groups[parent["order_date"], *words].append({**row, "is_returned": returned})
+    return {group: summary(rows) for group, rows in groups.items()}
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    revenue = total(rows, "net_amount_usd")
+    returned = total(rows, "net_amount_usd", lambda row: row["is_returned"])
+    return {
+        "order_count": len({row["order_id"] for row in rows}),
+        "unit_count": total(rows, "quantity"),
+        "gross_amount_usd": total(rows, "gross_amount_usd"),
+        "discount_amount_usd": total(rows, "discount_amount_usd"),
+        "revenue_usd": revenue,
+        "returned_unit_count": total(rows, "quantity", lambda row: row["is_returned"]),
+        "returned_amount_usd": returned,
+        "net_revenue_usd": revenue - returned,
+    }
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What the marts held after a build, and what they should have held."""
+
+    built: dict[str, dict[Any, dict[str, Any]]]
+    expected: dict[str, dict[Any, dict[str, Any]]]
+    customers: set[str]
+
+
+@pytest.fixture(scope="module")
+def hours(dbt, raw_tables):
+    """Three hours and one in which nothing happens, built one by one, then the last one from nothing."""
+    shop, chance, found = RawShop(), random.Random(20261120), {}
+
+    def build(name: str, command: str, *arguments: str) -> None:
+        for dataset, rows in shop.tables.items():
+            raw_tables.fill(dataset, rows.values())
+        dbt.run(command, *arguments)
+        found[name] = read(raw_tables, shop)
+
+    first_hour(shop, NOON)
+    random_rows(shop, NOON, chance)
+    build("first", "build")
+    second_hour(shop, NOON + timedelta(hours=1))
+    random_rows(shop, NOON + timedelta(hours=1), chance)
+    build("second", "build", "--exclude", "resource_type:unit_test")
+    random_rows(shop, NOON + timedelta(hours=2), chance)
+    build("third", "run", "--select", "marts")
+    found["merge"] = {name: merge_of(dbt, name) for name in FACTS}
+    build("again", "run", "--select", "marts")
+    build("anew", "run", "--full-refresh", "--select", "marts")
+    return found
+
+
+def read(raw_tables: Any, shop: RawShop) -> Hour:
+    built = {name: {row[key]: row for row in raw_tables.rows(f"marts.{name}")} for name, key in FACTS.items()}
+    groups = ("order_date", "category", "gender", "country_code")
+    sales = raw_tables.rows("marts.rpt_daily_sales", "* except (daily_sales_id)")
+    built["rpt_daily_sales"] = {tuple(row.pop(name) for name in groups): row for row in sales}
+    counts = {name: len(raw_tables.rows(f"marts.{name}", "1 as one")) for name in built}
+    assert counts == {name: len(rows) for name, rows in built.items()}, "a key stands twice"
+    expected = {
+        "fct_orders": expected_orders(shop),
+        "fct_order_items": expected_items(shop),
+        "fct_charges": expected_charges(shop),
+        "rpt_daily_sales": expected_sales(shop),
+    }
+    return Hour(built, expected, {row["customer_id"] for row in raw_tables.rows("marts.dim_customers")})
+
+
+def merge_of(dbt: Any, name: str) -> str:
+    """The statement that the last run merged with."""
+    return (dbt.target / f"run/tideline/models/marts/core/{name}.sql").read_text()
+
+
+def differences(these: dict[Any, Any], those: dict[Any, Any]) -> list[tuple[Any, ...]]:
+    """Rows that only one side has, and for the others the columns in which they differ."""
+    alone = [(key, "only on one side") for key in these.keys() ^ those.keys()]
+    return alone + [
+        (key, column, these[key].get(column), those[key].get(column))
+        for key in these.keys() & those.keys()
+        for column in {**these[key], **those[key]}
+        if these[key].get(column, "no such column") != those[key].get(column, "no such column")
+    ]
+
+
+@pytest.mark.parametrize("mart", [*FACTS, "rpt_daily_sales"])
+@pytest.mark.parametrize("hour", ["first", "second", "third", "again", "anew"])
+def test_marts_equal_the_plain_computation(hours, hour, mart):
+    assert len(hours[hour].built[mart]) > 20
+    assert differences(hours[hour].built[mart], hours[hour].expected[mart]) == []
+
+
+@pytest.mark.parametrize("mart", [*FACTS, "rpt_daily_sales"])
+def test_building_hour_by_hour_ends_as_building_from_nothing(hours, mart):
+    assert differences(hours["again"].built[mart], hours["anew"].built[mart]) == []
+
+
+def test_cases_happened(hours):
+    """The hand-made rows did what they are there for; without this the comparison could be empty of them."""
+    first, second = hours["first"].built, hours["second"].built
+    assert 906 not in first["fct_orders"]
+    assert second["fct_orders"][906]["order_item_count"] == 1
+    assert first["fct_order_items"][9090]["has_order"] is False
+    assert second["fct_order_items"][9090]["order_date"] == date(2026, 10, 2)
+    assert (date(2026, 10, 2), "hats", "kids", "US") in second["rpt_daily_sales"]
+    assert second["fct_order_items"].keys() & {9011} == set()
+    assert (first["fct_orders"][901]["order_item_count"], second["fct_orders"][901]["order_item_count"]) == (
+        2,
+        1,
+    )
+    assert (first["fct_orders"][902]["order_item_count"], second["fct_orders"][902]["order_item_count"]) == (
+        1,
+        0,
+    )
+    assert second["fct_orders"][903]["order_item_count"] == 1
+    assert second["fct_orders"][902]["charge_count"] == 0
+    assert 904 not in second["fct_orders"]
+    assert second["fct_order_items"][9040]["has_order"] is False
+    assert second["fct_charges"]["h904"]["customer_id"] is None
+    assert first["fct_orders"][905]["charged_amount_usd"] == 0
+
+
+def test_deleted_customers_do_not_reach_the_mart(hours):
+    assert hours["first"].customers == {"c1", "c2"}
+
+
+@pytest.mark.parametrize("mart", FACTS)
+def test_merges_name_the_partitions_they_touch(hours, mart):
+    partition = "charge_date" if mart == "fct_charges" else "order_date"
+    (condition,) = re.findall(r"^\s+on (.+)$", hours["merge"][mart], re.MULTILINE)
+    assert re.search(rf"DBT_INTERNAL_DEST\.{partition} in \(date '20\d\d-\d\d-\d\d'", condition)
+    assert "select" not in condition.lower()

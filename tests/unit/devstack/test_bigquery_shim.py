@@ -1,0 +1,368 @@
+"""Every correction of the emulator: the fault is there without it and gone with it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from devstack.bigquery import server
+
+Field = bigquery.SchemaField
+
+
+pytestmark = pytest.mark.xdist_group("bigquery_shim")
+
+
+class Probe:
+    """One emulator and a dataset of its own, asked without any retry."""
+
+    def __init__(self, url: str) -> None:
+        self.client = bigquery.Client(
+            project="local",
+            credentials=AnonymousCredentials(),
+            client_options=ClientOptions(api_endpoint=url),
+        )
+        self.dataset = f"d{uuid4().hex[:8]}"
+        self.client.create_dataset(self.dataset, retry=None)
+
+    def query(self, sql: str, **options: Any) -> list[tuple[Any, ...]]:
+        job = self.client.query(sql.replace("@d", self.dataset), job_retry=None, retry=None, **options)
+        return [tuple(row.values()) for row in job.result(retry=None, timeout=30)]
+
+    def create(self, name: str, *fields: Field) -> str:
+        table = f"local.{self.dataset}.{name}"
+        self.client.create_table(bigquery.Table(table, schema=fields), retry=None)
+        return table
+
+    def load(self, name: str, data: pa.Table, *fields: Field, folder: str | None = None) -> bigquery.LoadJob:
+        body = io.BytesIO()
+        pq.write_table(data, body)
+        config = bigquery.LoadJobConfig(source_format="PARQUET", schema=fields)
+        table = f"local.{self.dataset}.{name}"
+        if folder is None:
+            body.seek(0)
+            # a size makes it one multipart request with a media type that every version accepts
+            job = self.client.load_table_from_file(body, table, job_config=config, num_retries=0)
+        else:
+            path = Path(folder) / "part.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body.getvalue())
+            job = self.client.load_table_from_uri(f"file://{path}", table, job_config=config, retry=None)
+        job.result(retry=None, timeout=30)
+        return job
+
+    def refuses(self, call: Any) -> bool:
+        try:
+            call()
+        except exceptions.GoogleAPICallError:
+            return True
+        return False
+
+
+def parquet_by_name(probe: Probe, folder: Path) -> bool:
+    data = pa.table({"second": ["2"], "first": ["1"]})
+    fields = [Field("first", "STRING"), Field("second", "STRING")]
+    probe.load("flat", data, *fields, folder=str(folder / "flat"))
+    in_order = probe.query("select first, second from @d.flat") == [("1", "2")]
+    partitioned = str(folder / "dt=2026-01-01" / "hour=00")
+    return in_order and not probe.refuses(lambda: probe.load("deep", data, *fields, folder=partitioned))
+
+
+def upload_media_types(probe: Probe, folder: Path) -> bool:
+    def load() -> None:
+        probe.client.load_table_from_file(
+            io.BytesIO(b'{"a": 1}\n'),
+            f"local.{probe.dataset}.t",
+            size=9,
+            num_retries=0,
+            job_config=bigquery.LoadJobConfig(
+                source_format="NEWLINE_DELIMITED_JSON", schema=[Field("a", "INT64")]
+            ),
+        ).result(retry=None)
+
+    return not probe.refuses(load)
+
+
+def ctas_parentheses(probe: Probe, folder: Path) -> bool:
+    sql = "create or replace table @d.t (id string, n numeric) as (select 'a' as id, 1.5 as n)"
+    return not probe.refuses(lambda: probe.query(sql))
+
+
+def decimal_width(probe: Probe, folder: Path) -> bool:
+    sql = "select cast('1.23456789' as numeric), cast('1.0123456789' as bignumeric)"
+    return probe.query(sql) == [(Decimal("1.23456789"), Decimal("1.0123456789"))]
+
+
+def array_agg_distinct(probe: Probe, folder: Path) -> bool:
+    sql = "select array_agg(distinct x ignore nulls) from unnest([1, null, 1]) as x"
+    return not probe.refuses(lambda: probe.query(sql)) and probe.query(sql) == [([1],)]
+
+
+def starred_records(probe: Probe, folder: Path) -> bool:
+    probe.create("t", Field("id", "INT64"), Field("r", "RECORD", fields=[Field("a", "STRING")]))
+    probe.query("insert into @d.t (id, r) values (1, struct('x' as a))")
+    sql = "with s as (select * from @d.t) select r.a, upper(r.a) from s"
+    return not probe.refuses(lambda: probe.query(sql)) and probe.query(sql) == [("x", "X")]
+
+
+def missing_dataset(probe: Probe, folder: Path) -> bool:
+    table = bigquery.Table("local.nowhere.t", schema=[Field("a", "INT64")])
+    try:
+        probe.client.create_table(table, retry=None)
+    except exceptions.NotFound:
+        return True
+    except exceptions.GoogleAPICallError:
+        return False
+    return False
+
+
+def schema_digits(probe: Probe, folder: Path) -> bool:
+    nested = Field("r", "RECORD", fields=[Field("n", "NUMERIC", precision=7, scale=1)])
+    table = probe.create("t", Field("n", "NUMERIC", precision=12, scale=2), nested)
+    amount, record = probe.client.get_table(table, retry=None).schema
+    return (amount.precision, amount.scale, record.fields[0].precision) == (12, 2, 7)
+
+
+def bignumeric_tables(probe: Probe, folder: Path) -> bool:
+    fields = [
+        Field("a", "BIGNUMERIC"),
+        Field("b", "BIGNUMERIC", precision=38, scale=18),
+        Field("r", "RECORD", "REPEATED", fields=[Field("n", "BIGNUMERIC")]),
+    ]
+    if probe.refuses(lambda: probe.create("t", *fields)):
+        return False
+    value = Decimal("1234567890123456789.0123456789012345678")
+    wide = pa.decimal256(76, 38)
+    data = pa.table(
+        {
+            "a": pa.array([value], wide),
+            "b": pa.array([Decimal("0.000000000000000001")], pa.decimal128(38, 18)),
+            "r": pa.array([[{"n": value}]], pa.list_(pa.struct([("n", wide)]))),
+        }
+    )
+    probe.load("t", data, *fields, folder=str(folder / "wide"))
+    too_long = pa.table({"a": pa.array([Decimal("1e-30")], wide)})
+    rounds = not probe.refuses(lambda: probe.load("t", too_long, *fields, folder=str(folder / "long")))
+    rows = probe.query("select a, b, r[offset(0)].n from @d.t")
+    return not rounds and rows == [(value, Decimal("0.000000000000000001"), value)]
+
+
+def schema_changes(probe: Probe, folder: Path) -> bool:
+    table = probe.client.get_table(
+        probe.create("t", Field("a", "INT64"), Field("r", "RECORD", fields=[Field("x", "INT64")]))
+    )
+    probe.query("insert into @d.t (a, r) values (1, struct(1))")
+    table.schema = [
+        Field("a", "NUMERIC"),
+        Field("r", "RECORD", fields=[Field("x", "INT64"), Field("y", "STRING")]),
+        Field("added", "STRING", "REPEATED"),
+    ]
+    probe.client.update_table(table, ["schema"], retry=None)
+    sql = "insert into @d.t (a, r, added) values (2.5, struct(2, 'y'), ['z'])"
+    if probe.refuses(lambda: probe.query(sql)):
+        return False
+    rows = probe.query("select a, r.y, array_length(added) from @d.t order by a")
+    table.schema = table.schema[:1]
+    return rows == [(1, None, None), (Decimal("2.5"), "y", 1)] and probe.refuses(
+        lambda: probe.client.update_table(table, ["schema"], retry=None)
+    )
+
+
+def job_ids(probe: Probe, folder: Path) -> bool:
+    probe.query("select 1", job_id=f"{probe.dataset}_query")
+    again = probe.refuses(lambda: probe.query("select 2", job_id=f"{probe.dataset}_query"))
+    body, size = b'{"a": 1}\n', 9
+    config = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON", schema=[Field("a", "INT64")])
+    ids = []
+    for _ in range(2):
+        try:
+            job = probe.client.load_table_from_file(
+                io.BytesIO(body), f"local.{probe.dataset}.t", size=size, num_retries=0,
+                job_id=f"{probe.dataset}_load", job_config=config,
+            )  # fmt: skip
+        except exceptions.GoogleAPICallError as error:
+            ids.append(str(error.code))
+        else:
+            ids.append(job.job_id)
+    return again and ids == [f"{probe.dataset}_load", "409"]
+
+
+def job_configuration(probe: Probe, folder: Path) -> bool:
+    config = bigquery.QueryJobConfig(labels={"app": "tideline"}, maximum_bytes_billed=7 << 20)
+    job_id = f"{probe.dataset}_labels"
+    probe.query("select 1", job_config=config, job_id=job_id)
+    job = probe.client.get_job(job_id, retry=None)
+    return (job.labels, job.maximum_bytes_billed) == ({"app": "tideline"}, 7 << 20)
+
+
+def snapshot_copies(probe: Probe, folder: Path) -> bool:
+    count = "select count(*) from duckdb_tables() where schema_name = '_bqemulator_snapshots'"
+    probe.create("t", Field("a", "INT64"))
+    before = probe.query(count)
+    probe.query("insert into @d.t (a) values (1)")
+    return probe.query(count) == before
+
+
+CHECKS = [
+    parquet_by_name,
+    upload_media_types,
+    ctas_parentheses,
+    decimal_width,
+    array_agg_distinct,
+    starred_records,
+    missing_dataset,
+    schema_digits,
+    bignumeric_tables,
+    schema_changes,
+    job_ids,
+    job_configuration,
+    snapshot_copies,
+]
+
+
+@pytest.fixture(scope="module")
+def uncorrected(tmp_path_factory):
+    """The emulator without any correction but the one without which it does not start."""
+    names = [check.__name__ for check in CHECKS]
+    with server.start(tmp_path_factory.mktemp("uncorrected"), without=names, tied=True) as emulator:
+        yield emulator
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_correction_removes_its_fault(check, bigquery_emulator, tmp_path):
+    assert check(Probe(bigquery_emulator.url), tmp_path)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_fault_is_there_without_the_correction(check, uncorrected, tmp_path):
+    assert not check(Probe(uncorrected.url), tmp_path)
+
+
+def test_every_correction_has_a_check():
+    code = "from devstack.bigquery import shim; print(*shim.CORRECTIONS)"
+    environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
+    names = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True).split()
+    assert sorted(names) == sorted([check.__name__ for check in CHECKS] + ["spatial_from_package"])
+
+
+def test_nothing_is_written_under_the_home_folder(bigquery_emulator):
+    assert not (bigquery_emulator.log.parent / ".duckdb").exists()
+
+
+def test_without_its_package_start_up_installs_under_the_home_folder_or_fails(tmp_path):
+    with (
+        contextlib.suppress(server.EmulatorError),
+        server.start(tmp_path, without=["spatial_from_package"], tied=True),
+    ):
+        pass
+    failed = "INSTALL/LOAD spatial failed" in (tmp_path / "emulator.log").read_text()
+    assert failed or list(tmp_path.glob(".duckdb/**/*.duckdb_extension"))
+
+
+def test_unknown_correction_is_refused(tmp_path):
+    with pytest.raises(server.EmulatorError, match=r"emulator\.log"):
+        server.start(tmp_path, without=["no_such"], tied=True)
+    assert "no_such" in (tmp_path / "emulator.log").read_text()
+
+
+def test_missing_interpreter_says_what_to_do(tmp_path):
+    with pytest.raises(server.EmulatorError, match="make setup"):
+        server.start(tmp_path, python=tmp_path / "python")
+    with pytest.raises(server.EmulatorError, match="make setup"):
+        server.prepare(tmp_path / "python")
+
+
+def test_environment_is_checked():
+    server.prepare(server.default_python())
+    with pytest.raises(server.EmulatorError, match="bqemulator"):
+        server.prepare(Path(sys.executable))
+
+
+def test_emulator_that_does_not_answer_in_time_is_stopped(tmp_path):
+    with pytest.raises(server.EmulatorError, match="did not answer"):
+        server.start(tmp_path, timeout_seconds=0, tied=True)
+    assert not [
+        p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])
+    ]
+
+
+def test_busy_port_is_refused_before_anything_starts(tmp_path, bigquery_emulator):
+    port = int(bigquery_emulator.url.rpartition(":")[2])
+    with pytest.raises(server.EmulatorError, match=f"port {port}"):
+        server.start(tmp_path, port, tied=True)
+    assert not (tmp_path / "emulator.log").exists()
+
+
+def test_port_lost_to_another_process_is_replaced(tmp_path, bigquery_emulator, monkeypatch):
+    taken = int(bigquery_emulator.url.rpartition(":")[2])
+    free = server._free_port(0)
+    offers = iter([taken, free])
+    monkeypatch.setattr(server, "_free_port", lambda wanted: next(offers))
+    monkeypatch.setattr(server, "_is_ready", slow_answer(server._is_ready, taken))
+    with server.start(tmp_path, tied=True) as emulator:
+        assert emulator.url == f"http://127.0.0.1:{free}"
+
+
+def slow_answer(is_ready, port):
+    """On that port somebody else answers; do not take the answer for the emulator's."""
+    return lambda url: not url.endswith(f":{port}") and is_ready(url)
+
+
+def test_data_survive_a_restart(tmp_path):
+    with server.start(tmp_path) as emulator:
+        probe = Probe(emulator.url)
+        probe.create("t", Field("n", "NUMERIC", precision=12, scale=2))
+        probe.query("insert into @d.t (n) values (1.25)")
+    with server.start(tmp_path, tied=True) as emulator:
+        again = Probe(emulator.url)
+        assert again.query(f"select n from {probe.dataset}.t") == [(Decimal("1.25"),)]
+
+
+def test_tied_emulator_ends_with_a_killed_parent(tmp_path):
+    code = (
+        "import pathlib, sys; from devstack.bigquery import server;"
+        "print(server.start(pathlib.Path(sys.argv[1]), tied=True).process.pid, flush=True); sys.stdin.read()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as parent:  # fmt: skip
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.send_signal(signal.SIGKILL)
+    _, alive = psutil.wait_procs([child], timeout=20)
+    assert not alive
+
+
+def test_emulator_that_ignores_the_first_signal_is_killed(tmp_path):
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print(1, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE, start_new_session=True
+    )
+    process.stdout.readline()
+    started = time.monotonic()
+    server.Emulator("http://127.0.0.1:1", process, tmp_path / "log").stop(timeout_seconds=0.2)
+    assert process.returncode == -signal.SIGKILL
+    assert time.monotonic() - started < 50
+    process.stdout.close()

@@ -1,0 +1,99 @@
+"""Only a whole JSON array of objects at the declared place is landed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tideline.errors import ContractError, SourceUnavailableError
+from tideline.land.json_shape import count_items
+
+BODY = json.dumps(
+    [{"id": n, "text": 'a "b" \\ é\u4e2d', "deep": {"x": [1.5, None, True]}} for n in range(5)]
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "items"),
+    [
+        (b"[]", (), 0),
+        (b' \r\n[{"a":1}]\n ', (), 1),
+        (b'\xef\xbb\xbf[{"a":1}]', (), 1),
+        (b'{"data":{"rows":[{},{}]}}', ("data", "rows"), 2),
+        (b'[{"a":12345678901234567890123456789, "b":1e400}]', (), 1),
+        (b"[" + b'{"a":' + b"9" * 5000 + b"}]", (), 1),
+        (b'[{"a":"\xff"}]', (), 1),
+        (b'[{}, 1, "x"]', (), 3),
+    ],
+    ids=["empty", "spaces", "BOM", "path", "numbers", "5000 digits", "no UTF-8 in a string", "some objects"],
+)
+def test_items_are_counted(body, path, items):
+    assert count_items(body, path, "here") == items
+
+
+def test_a_body_cut_anywhere_is_never_taken_for_a_shorter_one():
+    assert count_items(BODY, (), "here") == 5
+    for cut in range(len(BODY)):
+        with pytest.raises(SourceUnavailableError, match=r"empty|cut off"):
+            count_items(BODY[:cut], (), "here")
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b"<!DOCTYPE html><html>Sign in</html>", "HTML or XML.*Sign in"),
+        (b"Bad Gateway", "no JSON"),
+        (b'[{"a":NaN}]', "NaN"),
+        (b'[{"a":-Infinity}]', "Infinity"),
+        (b'[{"a":1},]', "no JSON"),
+        (b"[{'a':1}]", "no JSON"),
+        (b'[{"a":1}] []', "Extra data"),
+        (b'[{"a":01}]', "no JSON"),
+        (b'[{"a":"\n"}]', "control character"),
+    ],
+)
+def test_what_is_no_json_may_pass(body, found):
+    with pytest.raises(SourceUnavailableError, match=found) as raised:
+        count_items(body, (), "here")
+    assert raised.value.place == "here"
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "found", "remedy"),
+    [
+        (
+            b'{"first":1,"next":null,"data":[]}',
+            (),
+            "an object with the keys first, next, data at its top",
+            "[data]",
+        ),
+        (b'{"error":"x"}', (), "an object with the keys error", "correct path"),
+        (b"{}", (), "(none)", "correct path"),
+        (b'"x"', (), 'the value "x" at its top', "correct path"),
+        (b"null", (), "the value null", "correct path"),
+        (b"7", (), 'the value "7"', "correct path"),
+        (b"[1, 2]", (), "an array of 2 items, none of them an object", "correct path"),
+        (b"[[]]", (), "an array of 1 items", "correct path"),
+        (b"[]", ("data",), "expected an object with the key 'data'", "correct path"),
+        (b'{"data":{"rows":[]}}', ("data",), "an object with the keys rows at data", "[data, rows]"),
+        (b'{"data":{"rows":{}}}', ("data", "rowz"), "an object with the keys rows at data", "correct path"),
+    ],
+)
+def test_another_shape_says_what_it_found_and_what_to_do(body, path, found, remedy):
+    with pytest.raises(ContractError) as refused:
+        count_items(body, path, "here")
+    assert found in str(refused.value)
+    assert remedy in refused.value.remedy
+
+
+def test_another_encoding_is_named():
+    with pytest.raises(ContractError, match="utf-16"):
+        count_items(BODY.decode().encode("utf-16"), (), "here")
+
+
+def test_a_bottomless_body_is_refused():
+    with pytest.raises(ContractError, match="too deeply"):
+        count_items(b"[" * 100_000, (), "here")

@@ -1,0 +1,69 @@
+"""An attempt has its own folder and the clock of its beginning; committing is one manifest and one line."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import tideline
+from tideline.catalog.model import MongoDataset
+from tideline.lake import manifest as manifests
+from tideline.lake.store import Written
+from tideline.land.request import LandRequest, part_of
+from tideline.window import Window
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+THINGS = MongoDataset(
+    name="things",
+    source="shop",
+    key=("id",),
+    columns=({"name": "id", "type": "string"},),
+    database="d",
+    collection="c",
+)
+
+
+@pytest.fixture
+def things(request_for):
+    return request_for(THINGS)
+
+
+def test_an_attempt_begins_at_the_clock_and_has_a_folder_of_its_own(things):
+    first, second = things.begin(), things.begin()
+
+    assert first.extracted_at == NOON + timedelta(minutes=5)
+    assert first.folder.attempt_id.startswith("20260131T120500000000Z-")
+    assert first.folder.prefix != second.folder.prefix
+    assert first.folder.window == things.window
+
+
+def test_the_clock_is_read_when_the_attempt_begins(things):
+    times = iter([NOON, NOON + timedelta(hours=1)])
+    ticking = replace(things, now=lambda: next(times))
+
+    assert ticking.begin().extracted_at == NOON
+    assert ticking.begin().extracted_at == NOON + timedelta(hours=1)
+
+
+def test_without_another_clock_it_is_now():
+    before = datetime.now(UTC)
+    attempt = LandRequest(THINGS, Window(None, NOON), "scheduled", "r", "f").begin()
+
+    assert before <= attempt.extracted_at <= datetime.now(UTC)
+
+
+def test_committing_writes_what_it_returns_and_says_so_once(things, store, caplog):
+    attempt = things.begin()
+    part = part_of(Written("s3://b/p", 7, "ff"), 3, {"collection": "c"})
+
+    with caplog.at_level(logging.INFO, logger="tideline"):
+        manifest, uri = attempt.commit(store, [part], records=3, details={"request": {}})
+
+    assert manifests.read(store, uri) == manifest
+    assert (manifest.parts, manifest.records, manifest.bytes) == ((part,), 3, 7)
+    assert (manifest.stage, manifest.run_id, manifest.code_version) == ("raw", "run-1", tideline.__version__)
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("tideline")]
+    assert ours == [f"shop.things {things.window}: committed 1 parts, 3 records, 7 bytes as {uri}"]

@@ -1,0 +1,496 @@
+"""A landed snapshot is the whole listing as the server sent it, or nothing is committed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tideline.catalog.model import HttpDataset
+from tideline.errors import ContractError, SourceChangedError, SourceRefusedError, SourceUnavailableError
+from tideline.lake import manifest as manifests
+from tideline.land import paging
+from tideline.land.http import HttpSession
+from tideline.land.paging import links
+from tideline.land.rest_api import land
+
+
+def posts(**changes):
+    declared = {
+        "name": "posts",
+        "source": "api",
+        "key": ["id"],
+        "columns": [{"name": "id", "type": "int64"}],
+        "path": "/posts",
+        "paging": {"size": 10},
+    }
+    return HttpDataset.model_validate({**declared, **changes})
+
+
+class Listing:
+    """An API over a list: page and limit parameters, and whatever headers it is told to give."""
+
+    def __init__(self, site, reply, items, *, total=False, link=None, etag=False, cap=None, beyond=None):
+        self.items = items
+        self.options = {"total": total, "link": link, "etag": etag, "cap": cap, "beyond": beyond}
+        self.site, self.reply = site, reply
+        site.answer = self
+
+    def __call__(self, path, headers):
+        query = {k: v[0] for k, v in parse_qs(urlsplit(path).query).items()}
+        page = int(query.get("_page", 1))
+        size = int(query.get("_limit", 0)) or len(self.items) or 1
+        size = min(size, self.options["cap"] or size)
+        rows = self.items[(page - 1) * size : page * size]
+        if not rows and page > 1 and self.options["beyond"]:
+            return self.options["beyond"]
+        body = json.dumps(rows).encode()
+        return self._reply(body, self._headers(body, page, size), headers)
+
+    def _headers(self, body, page, size):
+        headers = {"X-Total-Count": str(len(self.items))} if self.options["total"] else {}
+        if self.options["etag"]:
+            headers["ETag"] = f'W/"{hash(body)}"'
+        if self.options["link"]:
+            url = self.options["link"] + "/posts?_page={}&_limit=" + str(size)
+            targets = {"first": 1} | ({"next": page + 1} if page * size < len(self.items) else {})
+            headers["Link"] = ", ".join(f'<{url.format(n)}>; rel="{rel}"' for rel, n in targets.items())
+        return headers
+
+    def _reply(self, body, headers, sent):
+        if headers.get("ETag") and sent.get("If-None-Match") == headers["ETag"]:
+            return self.reply(status=304, headers=headers)
+        return self.reply(body=body, headers=headers)
+
+
+def rows(count):
+    return [{"id": n} for n in range(count)]
+
+
+@pytest.fixture
+def listing(site, reply):
+    return lambda items, **options: Listing(site, reply, items, **options)
+
+
+@pytest.fixture
+def landing(session, store, request_for):
+    def run(dataset=None, *, session=session, **options):
+        return land(request_for(dataset or posts(), **options), session, store)
+
+    return run
+
+
+def snapshot(store, manifest):
+    return [item for part in manifest.parts for item in json.loads(store.read(store.key_of(part.uri)))]
+
+
+def test_one_request_lands_the_body_byte_for_byte(landing, site, reply, store):
+    body = b'[ {"id": 1, "t": "\xc3\xa9\\u0041"} ,{"id":2}]\r\n'
+    site.script = [
+        reply(body=body, headers={"ETag": '"1"', "Set-Cookie": "s=1", "Content-Type": "application/json"})
+    ]
+
+    manifest, uri = landing(posts(paging=None, parameters={"q": "x y"}))
+
+    part = manifest.parts[0]
+    assert store.read(store.key_of(part.uri)) == body
+    assert part.uri.endswith("/part-00000.json")
+    assert (part.records, manifest.records, manifest.unchanged) == (2, 2, False)
+    assert (part.origin["url"], part.origin["status"]) == (site.url + "/posts?q=x+y", 200)
+    assert part.origin["etag"] == '"1"'
+    assert part.origin["headers"]["content-type"] == "application/json"
+    assert "set-cookie" not in part.origin["headers"]
+    assert manifests.read(store, uri) == manifest
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 25, 30, 100])
+@pytest.mark.parametrize("how", ["plain", "total", "link", "both"])
+def test_all_pages_come_once(landing, listing, site, store, count, how):
+    listing(rows(count), total=how in ("total", "both"), link=site.url if how in ("link", "both") else None)
+
+    manifest, _ = landing()
+
+    assert snapshot(store, manifest) == rows(count)
+    assert manifest.records == count
+    pages = -(-count // 10)
+    assert len(manifest.parts) == pages
+    if how == "plain":
+        probed = count % 10 == 0 or count < 10
+        assert len(site.requests) == pages + probed or count == 0
+    else:
+        assert len(site.requests) == max(pages, 1)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(
+    count=st.integers(0, 60),
+    size=st.integers(1, 20),
+    cap=st.one_of(st.none(), st.integers(1, 20)),
+    total=st.booleans(),
+    beyond=st.sampled_from([None, 404]),
+)
+def test_no_item_is_missed_whatever_the_server_says_about_its_pages(
+    site, reply, session, count, size, cap, total, beyond
+):
+    options = {"cap": cap, "total": total, "beyond": reply(status=beyond) if beyond else None}
+    Listing(site, reply, rows(count), **options)
+
+    pages = list(paging.walk(posts(paging={"size": size}), session))
+
+    assert [item for page in pages for item in json.loads(page.answer.body)] == rows(count)
+
+
+def test_a_server_that_caps_pages_silently_is_noticed(landing, listing, store, caplog):
+    listing(rows(35), cap=4)
+
+    assert snapshot(store, landing()[0]) == rows(35)
+    assert "gives 4 items a page where the catalog asks for 10" in caplog.text
+
+
+def test_a_server_without_paging_gives_everything_on_a_short_first_page(landing, site, reply, store):
+    site.answer = lambda path, headers: reply(rows(4))
+
+    assert snapshot(store, landing()[0]) == rows(4)
+
+
+def test_a_server_that_refuses_the_page_after_the_last_is_fine(landing, listing, reply, store):
+    listing(rows(4), beyond=reply(status=404))
+
+    assert snapshot(store, landing()[0]) == rows(4)
+
+
+def test_a_full_page_before_a_missing_one_must_still_be_there(landing, site, reply, assert_nothing_committed):
+    site.script = [reply(rows(10)), reply(status=404), reply(rows(9))]
+
+    with pytest.raises(SourceChangedError, match="changed while the one after it vanished"):
+        landing()
+
+    assert_nothing_committed()
+
+
+def test_page_parameters_are_those_of_the_catalog(landing, site, reply):
+    site.script = [reply(rows(2)), reply([{"id": 9}])]
+    declared = {"size": 2, "first": 0, "page_parameter": "p", "size_parameter": "per"}
+
+    landing(posts(paging=declared, parameters={"sort": "id"}, path="/v1/posts"))
+
+    assert site.paths == ["/v1/posts?sort=id&p=0&per=2", "/v1/posts?sort=id&p=1&per=2"]
+
+
+def test_links_are_followed_to_wherever_they_lead(landing, site, reply, store):
+    site.script = [
+        reply([{"id": 1}], headers={"Link": '</posts?cursor=abc>; rel="next"'}),
+        reply([], headers={"Link": "<?cursor=def>; rel=next"}),
+        reply([{"id": 2}], headers={"Link": '<x>; rel="prev"'}),
+    ]
+
+    assert snapshot(store, landing()[0]) == [{"id": 1}, {"id": 2}]
+    assert site.paths == ["/posts?_page=1&_limit=10", "/posts?cursor=abc", "/posts?cursor=def"]
+
+
+def test_links_are_followed_without_declared_paging_too(landing, site, reply, store):
+    site.script = [reply([{"id": 1}], headers={"Link": '<?page=2>; rel="next"'}), reply([{"id": 2}])]
+
+    assert snapshot(store, landing(posts(paging=None))[0]) == [{"id": 1}, {"id": 2}]
+
+
+def test_a_link_that_says_http_where_we_use_another_door_is_ours(landing, listing, site, store):
+    """As the public JSONPlaceholder does; here the port is the difference."""
+    listing(rows(25), link="http://127.0.0.1:9")
+
+    assert snapshot(store, landing()[0]) == rows(25)
+
+
+def test_a_link_to_another_host_keeps_our_credentials(site, reply, store, request_for, other_site):
+    session = HttpSession(site.url, auth=("u", "p"))
+    site.script = [reply([{"id": 1}], headers={"Link": '<http://localhost:9/x>; rel="next"'})]
+
+    with pytest.raises(SourceRefusedError, match="credentials"):
+        land(request_for(posts()), session, store)
+    session.close()
+
+
+def pages_of(reply, *pages):
+    return [reply(page) for page in pages]
+
+
+def test_a_page_that_comes_again_is_named(landing, site, reply, assert_nothing_committed):
+    site.answer = lambda path, headers: reply(rows(10))
+
+    with pytest.raises(ContractError, match="page 2 has the body of page 1") as refused:
+        landing()
+
+    assert "_page=2" in refused.value.place
+    assert "may ignore them" in refused.value.remedy
+    assert (refused.value.source, refused.value.dataset) == ("api", "posts")
+    assert_nothing_committed()
+
+
+def test_a_listing_that_goes_round_by_bodies_is_named(landing, site, reply, assert_nothing_committed):
+    first, second = rows(10), [{"id": n} for n in range(10, 20)]
+    site.script = pages_of(reply, first, second, first, second)
+
+    with pytest.raises(ContractError, match="page 3 has the body of page 1"):
+        landing()
+
+    assert_nothing_committed()
+
+
+def test_a_listing_that_goes_round_by_links_is_named(landing, site, reply, assert_nothing_committed):
+    a, b = {"Link": "</posts?c=A>; rel=next"}, {"Link": "</posts?c=B>; rel=next"}
+    site.script = [reply([{"id": n}], headers=headers) for n, headers in enumerate([a, b, a])]
+
+    with pytest.raises(ContractError, match="page 4 has the URL of page 2") as refused:
+        landing()
+
+    assert "c=A" in refused.value.place
+    assert len(site.requests) == 3
+    assert_nothing_committed()
+
+
+def test_empty_pages_that_link_on_for_ever_end(landing, site, reply, monkeypatch, assert_nothing_committed):
+    monkeypatch.setattr(paging, "MOST_PAGES", 50)
+    site.answer = lambda path, headers: reply(
+        [], headers={"Link": f"</posts?c={len(site.requests)}>; rel=next"}
+    )
+
+    with pytest.raises(ContractError, match="more than 50 pages"):
+        landing()
+
+    assert len(site.requests) == 50
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize(
+    ("totals", "found"),
+    [((25, 26, 26), "changed from 25 to 26"), ((24, 24, 24), "24 items, and 25 came")],
+    ids=["changes", "too small"],
+)
+def test_a_total_that_does_not_fit_is_a_change(landing, site, reply, totals, found, assert_nothing_committed):
+    chunks = [rows(25)[:10], rows(25)[10:20], rows(25)[20:]]
+    site.script = [reply(c, headers={"X-Total-Count": str(t)}) for c, t in zip(chunks, totals, strict=True)]
+
+    with pytest.raises(SourceChangedError, match=found):
+        landing()
+
+    assert_nothing_committed()
+
+
+def test_fewer_items_than_the_total_is_a_change(landing, site, reply, assert_nothing_committed):
+    site.script = [reply(page, headers={"X-Total-Count": "25"}) for page in (rows(10), [])]
+
+    with pytest.raises(SourceChangedError, match="25 items, and 10 came"):
+        landing()
+
+    assert_nothing_committed()
+
+
+def test_more_items_than_one_reply_holds_need_declared_paging(landing, site, reply, assert_nothing_committed):
+    site.script = [reply(rows(10), headers={"X-Total-Count": "25"})]
+
+    with pytest.raises(ContractError, match="declare paging"):
+        landing(posts(paging=None))
+
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize("total", ["many", "-1", "1.5", "٣"])
+def test_a_total_that_is_no_number_says_nothing(landing, site, reply, store, total):
+    site.script = [
+        reply(raw=b""),
+        reply(rows(3), headers={"X-Total-Count": total.encode().decode("latin-1")}),
+    ]
+    site.answer = lambda path, headers: reply([])
+
+    assert snapshot(store, landing()[0]) == rows(3)
+
+
+def test_an_envelope_in_place_of_an_array_is_refused(landing, site, reply, naps, assert_nothing_committed):
+    """json-server 1.0 answers the page parameters of 0.17 so, with status 200 and no rows."""
+    site.answer = lambda path, headers: reply(
+        {"first": 1, "prev": None, "next": None, "last": 1, "pages": 1, "items": 0, "data": []}
+    )
+
+    with pytest.raises(ContractError, match=r"keys first, prev, next, last, pages, items, data") as refused:
+        landing()
+
+    assert "records_at: [data]" in refused.value.remedy
+    assert naps == []
+    assert_nothing_committed()
+
+
+def test_rows_inside_an_envelope_are_found(landing, site, reply, store):
+    site.script = [reply({"data": {"rows": rows(3)}})]
+
+    manifest, _ = landing(posts(paging=None, records_at=("data", "rows")))
+
+    assert manifest.records == 3
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Sign in</html>", b'[{"id": 1}, {"i', b""], ids=["HTML", "cut", "empty"]
+)
+def test_a_body_that_is_no_json_is_asked_for_again(landing, site, reply, store, naps, body):
+    site.script = [reply(body=body), reply(body=body), reply(rows(1)), reply([])]
+
+    assert snapshot(store, landing()[0]) == rows(1)
+    assert naps == [0.25, 0.5]
+
+
+def test_a_page_cut_at_any_byte_never_makes_a_shorter_snapshot(
+    landing, site, reply, assert_nothing_committed
+):
+    """80 cuts of the second page, with a status of 200 and a length that fits."""
+    second = json.dumps(rows(10)[::-1]).encode()
+    cuts = range(0, len(second), max(1, len(second) // 80))
+    refused = 0
+    for cut in cuts:
+        site.script = [reply(rows(10)), *[reply(body=second[:cut]) for _ in range(4)]]
+        with pytest.raises(SourceUnavailableError):
+            landing()
+        refused += 1
+    assert refused == len(cuts) >= 80
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 500])
+def test_a_refused_page_commits_nothing(landing, site, reply, status, assert_nothing_committed):
+    site.script = [reply(rows(10)), *[reply(status=status) for _ in range(4)]]
+
+    with pytest.raises((SourceRefusedError, SourceUnavailableError), match=f"status {status}") as raised:
+        landing()
+
+    assert raised.value.dataset == "posts"
+    assert_nothing_committed()
+
+
+def test_an_empty_listing_commits_an_empty_window(landing, listing, store):
+    listing([])
+
+    manifest, uri = landing()
+
+    assert (manifest.parts, manifest.records, manifest.unchanged) == ((), 0, False)
+    assert list(store.list("")) == [store.key_of(uri)]
+
+
+@pytest.fixture
+def twice(landing, listing):
+    """Lands a listing with ETags, changes it, and lands it again."""
+
+    def run(count, change=lambda items: items, dataset=None, **options):
+        made = listing(rows(count), etag=True, **options)
+        first, _ = landing(dataset)
+        made.items = change(made.items)
+        made.site.requests.clear()
+        second, _ = landing(dataset, previous=first)
+        return first, second
+
+    return run
+
+
+@pytest.mark.parametrize("count", [1, 10, 15, 30])
+@pytest.mark.parametrize("total", [False, True])
+def test_an_unchanged_listing_lands_nothing_and_says_so(twice, landing, site, store, count, total):
+    first, second = twice(count, total=total)
+    third, _ = landing(previous=second)
+
+    for manifest in (second, third):
+        assert (manifest.parts, manifest.records, manifest.unchanged) == ((), 0, True)
+        assert manifest.details == first.details
+    conditional = [sent for _, sent in site.requests if "if-none-match" in sent]
+    assert len(conditional) == 2 * len(first.parts)
+
+
+def appended(items):
+    return [*items, {"id": 999}]
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 15, 20, 30])
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        appended,
+        lambda items: items[:-1] or [{"id": 5}],
+        lambda items: [{"id": 7, "new": 1}, *items[1:]],
+        lambda items: [*items[:-1], {"id": 7, "new": 1}],
+    ],
+    ids=["appended", "removed", "first changed", "last changed"],
+)
+def test_any_change_lands_the_whole_listing_again(twice, site, store, count, link, change):
+    _, second = twice(count, change, link=site.url if link else None)
+
+    assert not second.unchanged
+    assert snapshot(store, second) == change(rows(count))
+
+
+def test_rows_added_after_a_full_last_page_of_unknown_urls_are_not_missed(landing, site, reply, store):
+    """Pages behind opaque links: whether one has come after the last cannot be asked, so all is read."""
+    script = [
+        reply(rows(2), headers={"ETag": '"1"', "Link": "</posts?c=x>; rel=next"}),
+        reply([{"id": 8}, {"id": 9}], headers={"ETag": '"2"'}),
+    ]
+    site.script = list(script)
+    first, _ = landing(posts(paging=None))
+    site.script = [reply(status=304), reply(status=304), *script]
+
+    second, _ = landing(posts(paging=None), previous=first)
+
+    assert snapshot(store, second) == [*rows(2), {"id": 8}, {"id": 9}]
+
+
+def test_an_unchanged_listing_may_end_in_a_missing_page(twice, reply):
+    _, second = twice(20, beyond=reply(status=404))
+
+    assert second.unchanged
+
+
+def test_without_paging_one_304_is_enough(twice, site):
+    _, second = twice(5, dataset=posts(paging=None))
+
+    assert second.unchanged
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda manifest: replace(manifest, catalog_fingerprint="another"),
+        lambda manifest: manifests.with_details(manifest, request={}),
+        lambda manifest: manifests.with_details(manifest, pages=[]),
+        lambda manifest: manifests.with_details(manifest, pages=[{"url": "u", "etag": None, "items": 1}]),
+        lambda manifest: replace(manifest, details={}),
+    ],
+    ids=["other catalog", "other request", "no pages", "no ETag", "no details"],
+)
+def test_a_previous_manifest_that_does_not_fit_is_not_used(landing, listing, site, spoil):
+    listing(rows(5), etag=True)
+    first, _ = landing()
+    site.requests.clear()
+
+    second, _ = landing(previous=spoil(first))
+
+    assert not second.unchanged
+    assert not any("if-none-match" in sent for _, sent in site.requests)
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("", {}),
+        ("<a>", {}),
+        ('<a>; rel="next"', {"next": "a"}),
+        ("<a>; rel=next", {"next": "a"}),
+        ('<a,b;c>; title="x"; REL="Next"', {"next": "a,b;c"}),
+        ('<a>; rel="first", <b>; rel="prev last"', {"first": "a", "prev": "b", "last": "b"}),
+        ('<a>; rel="next", <b>; rel="next"', {"next": "a"}),
+        ('<a>; rel="next"; x, <b>;rel=last', {"next": "a", "last": "b"}),
+    ],
+)
+def test_link_headers_are_read(header, found):
+    assert links({"link": header}) == found

@@ -1,0 +1,114 @@
+"""The text of the merge against golden files; what it does to rows is in test_semantics.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import expressions as exp
+
+from tideline.catalog.loader import load_catalog
+from tideline.merge.sql import Merge, counts_sql, merge_sql
+from tideline.settings import Settings
+from tideline.warehouse.names import load_table, raw_table
+from tideline.warehouse.schema import Field, raw_layout
+
+CASES = Path(__file__).parents[2] / "cases" / "merge"
+SETTINGS = Settings(project="acme-prod", dataset_prefix="")
+
+
+def step(dataset, *, fields=None, **more):
+    return Merge(
+        dataset=dataset,
+        target=raw_table(dataset, SETTINGS),
+        fields=raw_layout(dataset).fields if fields is None else fields,
+        load=load_table(dataset, "golden", SETTINGS),
+        window_id="20260301T120000Z_from_origin",
+        **more,
+    )
+
+
+def shop_orders(kit):
+    """Partitioned by an immutable date: literal predicates, NULL and neighbouring days included."""
+    dataset = load_catalog(Path(__file__).parents[3] / "include" / "catalog").dataset("shop_mongodb.orders")
+    return step(dataset, partitions=("2026-02-28", "2026-03-01", "2026-03-05", None))
+
+
+def snapshot_with_composite_key(kit):
+    """No change column: the read decides."""
+    columns = kit.columns(region="string", id="int64", title="string")
+    return step(kit.http(key=["region", "id"], columns=columns))
+
+
+def evolved_record(kit):
+    """The table's record has another order than the catalog's, and a column that left the catalog."""
+    dataset = kit.mongo(
+        columns=kit.columns(
+            id="int64",
+            updated_at="timestamp",
+            address={"type": "record", "columns": kit.columns(added="string", city="string")},
+            lines={
+                "type": "record",
+                "repeated": True,
+                "columns": kit.columns(
+                    sku="string", payload="json", prices={"type": "json", "repeated": True}
+                ),
+            },
+        )
+    )
+    address = Field(
+        "address",
+        "RECORD",
+        fields=(
+            Field("city", "STRING"),
+            Field("gone", "NUMERIC", precision=9, scale=2),
+            Field("added", "STRING"),
+        ),
+    )
+    fields = [
+        replace(f, **{"fields": address.fields}) if f.name == "address" else f
+        for f in raw_layout(dataset).fields
+    ]
+    return step(dataset, fields=(*fields, Field("left_the_catalog", "STRING", "REPEATED")))
+
+
+def hostile_names(kit):
+    """Reserved words as names, quotes and backslashes in literals."""
+    columns = kit.columns(select="string", order="timestamp", _table="string")
+    dataset = kit.mongo(name="table", key=["select"], change_column="order", columns=columns)
+    return replace(step(dataset), window_id="it's \\ `not`\nharmless")
+
+
+SHAPES = [shop_orders, snapshot_with_composite_key, evolved_record, hostile_names]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("text", [merge_sql, counts_sql], ids=["merge", "counts"])
+def test_text_is_the_golden_files(shape, text, kit):
+    golden = CASES / f"{shape.__name__}.{text.__name__.removesuffix('_sql')}.sql"
+    assert text(shape(kit)) + "\n" == golden.read_text()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize("text", [merge_sql, counts_sql], ids=["merge", "counts"])
+def test_text_is_one_statement_of_bigquery(shape, text, kit):
+    statements = sqlglot.parse(text(shape(kit)), read="bigquery")
+    assert [type(statement) for statement in statements] == [exp.Merge if text is merge_sql else exp.Select]
+
+
+def test_hostile_literals_stay_literals(kit):
+    (statement,) = sqlglot.parse(merge_sql(hostile_names(kit)), read="bigquery")
+    assert "it's \\ `not`\nharmless" in {text.this for text in statement.find_all(exp.Literal)}
+
+
+def test_no_golden_file_is_left_over():
+    expected = {f"{shape.__name__}.{kind}.sql" for shape in SHAPES for kind in ("merge", "counts")}
+    assert {path.name for path in CASES.iterdir()} == expected
+
+
+def test_names_differ_from_the_table_in_case_only(kit):
+    dataset = kit.mongo(columns=kit.columns(ID="int64", Note="string"), key=["ID"], change_column=None)
+    fields = tuple(replace(field, name=field.name.lower()) for field in raw_layout(dataset).fields)
+    assert "NULL" not in merge_sql(step(dataset, fields=fields)).split("UPDATE SET")[1].split("_extra")[0]

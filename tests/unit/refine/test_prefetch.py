@@ -1,0 +1,97 @@
+"""The iterator in a thread: order, bounds, errors, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tideline.refine.prefetch import prefetch
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class Source:
+    """Numbers, and what happened to them."""
+
+    def __init__(self, count: int, error: BaseException | None = None, signal_at: int = 0) -> None:
+        self.count = count
+        self.signal_at = signal_at
+        self.reached = threading.Event()
+        self.error = error
+        self.made = 0
+        self.closed = threading.Event()
+
+    def items(self) -> Generator[int, None, None]:
+        try:
+            for number in range(self.count):
+                self.made += 1
+                if self.made == self.signal_at:
+                    self.reached.set()
+                yield number
+            if self.error is not None:
+                raise self.error
+        finally:
+            self.closed.set()
+
+
+def test_keeps_order_and_ends() -> None:
+    before = threading.active_count()
+    assert list(prefetch(Source(100).items())) == list(range(100))
+    assert threading.active_count() == before
+
+
+def test_of_nothing_is_nothing() -> None:
+    assert list(prefetch(Source(0).items())) == []
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_is_depth_items_ahead_and_no_more(depth: int) -> None:
+    source = Source(100, signal_at=depth + 1)
+    items = prefetch(source.items(), depth)
+    assert next(items) == 0
+    assert source.reached.wait(10)
+    assert source.made == depth + 1
+    items.close()
+
+
+def test_never_is_further_ahead() -> None:
+    source = Source(100)
+    assert all(source.made - taken <= 2 for taken, _ in enumerate(prefetch(source.items(), 2), 1))
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])
+def test_raises_what_the_source_raises_after_its_items(error: BaseException) -> None:
+    before = threading.active_count()
+    items = prefetch(Source(3, error).items())
+    assert [next(items) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(type(error)):
+        next(items)
+    assert threading.active_count() == before
+
+
+def test_closing_early_closes_the_source_and_ends_the_thread() -> None:
+    before = threading.active_count()
+    source = Source(1_000)
+    items = prefetch(source.items())
+    assert next(items) == 0
+    items.close()
+    assert source.closed.is_set()
+    assert source.made <= 4
+    assert threading.active_count() == before
+
+
+def test_an_error_of_the_consumer_ends_the_thread() -> None:
+    before = threading.active_count()
+    source = Source(1_000)
+
+    def consume() -> None:
+        for _ in prefetch(source.items()):
+            raise RuntimeError("consumer")
+
+    with pytest.raises(RuntimeError, match="consumer"):
+        consume()
+    assert source.closed.wait(10)
+    assert threading.active_count() == before

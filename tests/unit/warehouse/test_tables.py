@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tideline.errors import SchemaEvolutionError
+from tideline.warehouse.bigquery import Warehouse
+from tideline.warehouse.names import TableName
+from tideline.warehouse.schema import Field, Layout
+from tideline.warehouse.tables import ensure_table
+
+LAYOUT = Layout(
+    fields=(
+        Field("id", "INT64", "REQUIRED", description="Number."),
+        Field("day", "DATE"),
+        Field("amount", "NUMERIC", precision=12, scale=2),
+        Field("r", "RECORD", "REPEATED", fields=(Field("x", "INT64"),)),
+    ),
+    partition_column="day",
+    granularity="month",
+    clustering=("id",),
+    description="Things.",
+)
+
+
+@pytest.fixture
+def warehouse(bigquery_client, own_settings):
+    return Warehouse(bigquery_client, own_settings())
+
+
+@pytest.fixture
+def name(warehouse):
+    return TableName("local", f"{warehouse.settings.dataset_prefix}d", "t")
+
+
+def test_table_and_dataset_are_made_where_they_are_missing(warehouse, name):
+    assert warehouse.tables.get(name) is None
+    ensured = ensure_table(warehouse, name, LAYOUT)
+    table = warehouse.tables.get(name)
+    assert ensured.fields == LAYOUT.fields
+    assert (table.time_partitioning.field, table.time_partitioning.type_) == ("day", "MONTH")
+    assert (table.clustering_fields, table.description) == (["id"], "Things.")
+    assert table.labels == {"app": "tideline", "environment": "dev"}
+    dataset = warehouse.client.get_dataset(f"local.{name.dataset}")
+    assert dataset.location == warehouse.settings.location
+
+
+def test_table_that_is_right_is_left_alone(warehouse, name):
+    first = ensure_table(warehouse, name, LAYOUT)
+    etag = warehouse.tables.get(name).etag
+    assert ensure_table(warehouse, name, LAYOUT) == first
+    assert warehouse.tables.get(name).etag == etag
+
+
+def test_table_made_by_another_meanwhile_is_taken(warehouse, name):
+    ensure_table(warehouse, name, LAYOUT)
+    other = Layout((Field("id", "INT64"),))
+    assert len(warehouse.tables.create(name, other).schema) == 4
+
+
+def test_legal_changes_are_made_and_rows_stay(warehouse, name):
+    ensure_table(warehouse, name, LAYOUT)
+    sql = f"INSERT INTO {name.sql} (id, amount, r) VALUES (1, 1.25, [STRUCT(7 AS x)])"
+    warehouse.run(sql, kind="test", key=name.dataset)
+    identifier, day, _, _ = LAYOUT.fields
+    wanted = (
+        replace(identifier, mode="NULLABLE", description="The number."),
+        day,
+        Field("amount", "NUMERIC", precision=14, scale=3),
+        Field("r", "RECORD", "REPEATED", fields=(Field("y", "STRING"), Field("x", "NUMERIC"))),
+        Field("tags", "STRING", "REPEATED"),
+    )
+    ensured = ensure_table(warehouse, name, replace(LAYOUT, fields=wanted, clustering=("id", "day")))
+    assert [field.type_sql for field in ensured.fields] == [
+        "INT64", "DATE", "NUMERIC(14, 3)", "ARRAY<STRUCT<`x` NUMERIC, `y` STRING>>", "ARRAY<STRING>",
+    ]  # fmt: skip
+    again = ensure_table(warehouse, name, replace(LAYOUT, fields=wanted, clustering=("id", "day")))
+    assert again == ensured
+    assert warehouse.tables.get(name).clustering_fields == ["id", "day"]
+    insert = f"INSERT INTO {name.sql} (id, r, tags) VALUES (2, [STRUCT(1.5 AS x, 'y' AS y)], ['a'])"
+    warehouse.run(insert, kind="test", key=f"{name.dataset} 2")
+    rows = warehouse.rows(f"SELECT id, r[OFFSET(0)].x AS x, tags FROM {name.sql} ORDER BY id", kind="test")
+    assert [(row["id"], float(row["x"]), row["tags"]) for row in rows] == [(1, 7.0, []), (2, 1.5, ["a"])]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        replace(LAYOUT, granularity="day"),
+        replace(LAYOUT, partition_column=None),
+        replace(LAYOUT, fields=(*LAYOUT.fields, Field("at", "TIMESTAMP")), partition_column="at"),
+    ],
+    ids=["granularity", "none", "column"],
+)
+def test_other_partitioning_is_refused_with_what_a_person_would_run(warehouse, name, wanted):
+    ensure_table(warehouse, name, LAYOUT)
+    with pytest.raises(SchemaEvolutionError, match=r"partitioned by day \(MONTH\)") as caught:
+        ensure_table(warehouse, name, wanted)
+    assert f"RENAME TO `{name.table}`" in caught.value.remedy
+
+
+def test_partitioning_of_a_plain_table_is_refused(warehouse, name):
+    plain = replace(LAYOUT, partition_column=None)
+    ensure_table(warehouse, name, plain)
+    with pytest.raises(SchemaEvolutionError, match="partitioned by nothing"):
+        ensure_table(warehouse, name, LAYOUT)
+
+
+def test_illegal_change_leaves_the_table_alone(warehouse, name):
+    ensure_table(warehouse, name, LAYOUT)
+    fields = (Field("id", "STRING", "REQUIRED"), *LAYOUT.fields[1:], Field("new", "STRING"))
+    with pytest.raises(SchemaEvolutionError):
+        ensure_table(warehouse, name, replace(LAYOUT, fields=fields))
+    assert len(warehouse.tables.get(name).schema) == 4
+
+
+def test_expiring_tables_say_when(bench, kit):
+    """The emulator keeps no expiry, so the requests are looked at."""
+    missing = kit.error(404, "notFound")
+    table = {"tableReference": {"projectId": "p", "datasetId": "d", "tableId": "t"}}
+    dataset = {"datasetReference": {"projectId": "p", "datasetId": "d"}}
+    bench.script.answers.extend([missing, dataset, table])
+    bench.warehouse.tables.create(TableName("p", "d", "t"), Layout((Field("a", "INT64"),), expires_hours=48))
+    refused, made_dataset, made_table = bench.script.requests
+    assert made_dataset.path.endswith("/datasets")
+    assert made_dataset.body["defaultTableExpirationMs"] == str(48 * 3_600_000)
+    assert made_dataset.body["location"] == "EU"
+    assert int(made_table.body["expirationTime"]) == int(refused.body["expirationTime"]) > 0
