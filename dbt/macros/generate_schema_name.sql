@@ -1,4 +1,4 @@
-{#- The datasets are exactly staging, intermediate and marts, behind the prefix that lets deployments share a project. -#}
+{#- The datasets are staging, intermediate and marts, behind the prefix that lets deployments share a project. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- if custom_schema_name is none -%}
         {{ target.schema }}

@@ -1,4 +1,10 @@
-"""`python -m devstack up | down | status [--state DIR] [--offline]`: a stack in the background."""
+"""`python -m devstack …`: what the Makefile calls.
+
+run       hours of the shop through the hourly DAG
+up        the Airflow UI on the same shop; `down` ends it; `backfill FROM TO` in it
+manifest  parse the dbt project
+servers-up, servers-down, status: the stand-ins alone, in the background
+"""
 
 from __future__ import annotations
 
@@ -11,35 +17,61 @@ from devstack import background
 from devstack.process import StackError
 from devstack.stack import ENVIRONMENT_FILE
 from devstack.statelock import holder
+from tideline.errors import TidelineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STATE = Path(".tideline")
+COMMANDS = ("run", "up", "down", "backfill", "manifest", "servers-up", "servers-down", "status", "keep")
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    parser = argparse.ArgumentParser(prog="devstack", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "status", "keep"))
+    parser = argparse.ArgumentParser(
+        prog="devstack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("arguments", nargs="*")
     parser.add_argument("--state", type=Path, default=STATE)
     parser.add_argument("--offline", action="store_true")
     options = parser.parse_args(arguments)
     state = options.state.resolve()
     try:
-        return _run(options.command, state, offline=options.offline)
-    except StackError as error:
+        if options.command in ("run", "up", "down", "backfill", "manifest"):
+            return _run_airflow(options.command, state, options.arguments)
+        return _run_servers(options.command, state, offline=options.offline)
+    except (StackError, TidelineError) as error:
         sys.stderr.write(f"tideline: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("tideline: stopped\n")
+        return INTERRUPTED
 
 
-def _run(command: str, state: Path, *, offline: bool) -> int:
+def _run_airflow(command: str, state: Path, arguments: list[str]) -> int:
+    from devstack import airflow_home, run, up
+
+    if command == "run":
+        return run.run(state / "run")
+    if command == "up":
+        return up.up(state / "up")
+    if command == "down":
+        return up.down(state / "up")
+    if command == "backfill":
+        return up.backfill(state / "up", arguments)
+    airflow_home.build_manifest(state / "logs" / "dbt.log")
+    return 0
+
+
+def _run_servers(command: str, state: Path, *, offline: bool) -> int:
     if command == "keep":
         background.keep(state, offline=offline)
-    elif command == "up":
+    elif command == "servers-up":
         background.up(state, offline=offline)
         print(f"up; connections are in {state / ENVIRONMENT_FILE}")
-    elif command == "down":
+    elif command == "servers-down":
         print("down" if background.down(state) else "nothing was up")
     else:
         pid = holder(state)

@@ -1,7 +1,7 @@
 """Set-up of a laptop: the project's environment, and the BigQuery emulator's own. Standard library only.
 
-Run by the Makefile with whatever `python3` there is, before anything is installed. Quick when nothing changed:
-each environment carries a stamp of what it was made from.
+Run by the Makefile with whatever `python3` there is, before anything is installed. Quick when
+nothing changed: each environment carries a stamp of what it was made from.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 64 << 10
 """Size up to which an object is kept in memory."""
+_MANY_FILES = 10_240
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -94,14 +95,20 @@ def _body(environ: dict[str, Any]) -> bytes:
     return bytes(environ["wsgi.input"].read()) if environ.get("wsgi.input_terminated") else b""
 
 
+def _allow_many_files() -> None:
+    """Each large object is an open file. macOS has no hard limit but its kernel's, 10 240."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY_FILES if most == resource.RLIM_INFINITY else min(most, _MANY_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(prog="devstack.s3_server", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--directory", type=Path)
     options = parser.parse_args(arguments)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _allow_many_files()
     if options.directory is not None:
         options.directory.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(options.directory)

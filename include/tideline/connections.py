@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
     from tideline.catalog.model import Source
     from tideline.lake.store import Store
+    from tideline.plan import Kind
     from tideline.settings import Settings
     from tideline.warehouse.bigquery import Warehouse
 
 LAKE = "tideline_lake"
 WAREHOUSE = "tideline_warehouse"
 
-_KINDS = {"scheduled": "scheduled", "backfill": "backfill"}
+_KINDS: dict[str, Kind] = {"scheduled": "scheduled", "backfill": "backfill"}
 _EXAMPLES = {
     "mongodb": '{"conn_type": "mongo", "host": "mongo.example.com", "login": "…", "password": "…"}',
     "s3_csv": '{"conn_type": "aws", "login": "…", "password": "…", "extra": {"region_name": "us-east-1"}}',

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tideline.catalog.model import AnyDataset, Catalog
 
+Kind = Literal["scheduled", "manual", "backfill"]
 Mode = Literal["scheduled", "exact"]
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -42,7 +43,7 @@ class RunRequest:
     """
 
     run_id: str
-    kind: Literal["scheduled", "manual", "backfill"]
+    kind: Kind
     interval: tuple[datetime, datetime] | None
     datasets: tuple[str, ...] | None
     window: tuple[datetime | None, datetime | None] | None

@@ -3,38 +3,38 @@
   `matching` keeps the rows of the other model that are meant to be in this one.
 -#}
 {% test sums_agree(model, other, totals, matching='true') %}
-    with
 
-    here as (
+{%- set here = [] -%}
+{%- set there = [] -%}
+{%- set differ = [] -%}
+{%- for column, expression in totals.items() -%}
+    {%- do here.append('coalesce(sum(' ~ column ~ '), 0) as ' ~ column) -%}
+    {%- do there.append('coalesce(sum(' ~ expression ~ '), 0) as ' ~ column) -%}
+    {%- do differ.append('here.' ~ column ~ ' != there.' ~ column) -%}
+{%- endfor %}
 
-        select
-            {%- for column in totals %}
-            coalesce(sum({{ column }}), 0) as total_{{ loop.index }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        from {{ model }}
+with
 
-    ),
+here as (
 
-    there as (
+    select {{ here | join(', ') }}
+    from {{ model }}
 
-        select
-            {%- for expression in totals.values() %}
-            coalesce(sum({{ expression }}), 0) as total_{{ loop.index }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        from {{ other }}
-        where {{ matching }}
+),
 
-    )
+there as (
 
-    select
-        {%- for column in totals %}
-        here.total_{{ loop.index }} as {{ column }},
-        there.total_{{ loop.index }} as other_{{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from here
-    cross join there
-    where
-        {%- for column in totals %}
-        {{ 'or ' if not loop.first }}here.total_{{ loop.index }} != there.total_{{ loop.index }}
-        {%- endfor %}
+    select {{ there | join(', ') }}
+    from {{ other }}
+    where {{ matching }}
+
+)
+
+select
+    here,
+    there
+from here
+cross join there
+where {{ differ | join(' or ') }}
+
 {% endtest %}

@@ -1,9 +1,11 @@
 {#- No two rows hold the same values in these columns; NULLs count as equal. -#}
 {% test unique_combination(model, columns) %}
-    select
-        {{ columns | join(', ') }},
-        count(*) as row_count
-    from {{ model }}
-    group by {{ columns | join(', ') }}
-    having count(*) > 1
+
+select
+    {{ columns | join(', ') }},
+    count(*) as row_count
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+
 {% endtest %}

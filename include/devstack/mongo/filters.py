@@ -151,8 +151,8 @@ def _operator(name: str, operand: Value) -> _Match:
         return _range(_RANGES[name], operand)
     if name in ("$eq", "$ne"):
         return _negated(_equals(operand), name == "$ne")
-    if name in ("$in", "$nin"):
-        return _negated(_one_of(operand, name), name == "$nin")
+    if name in ("$in", "$nin"):  # codespell:ignore nin
+        return _negated(_one_of(operand, name), name == "$nin")  # codespell:ignore nin
     if name == "$exists":
         return _negated(lambda keys: any(key != MISSING for key in keys), not operand)
     if name == "$not":

@@ -49,7 +49,7 @@ STREETS = (
     "Mill Lane",
     "Königsallee",
     "Main St",
-    "Calle Mayor",
+    "Plaza Mayor",
     "Beach Walk",
 )
 

@@ -69,7 +69,8 @@ def _int64(values: Values) -> pa.Array:
     double = kind == bson.DOUBLE
     if double.any():
         real = np.where(double, values.batch.words[start].view(np.float64), 0.0)
-        whole = (np.abs(real) <= EXACT_INTEGER) & (real == np.floor(real))
+        with np.errstate(invalid="ignore"):  # a signaling NaN would warn
+            whole = (np.abs(real) <= EXACT_INTEGER) & (real == np.floor(real))
         values.leave(double & ~whole)
         number = np.where(double, np.where(whole, real, 0.0).astype(np.int64), number)
     return arrays.fixed(values.member.item_type, number, values.present)

@@ -92,20 +92,20 @@ class Jobs:
         """The job of that number, and whether it was over before we came."""
         job_id = names.job_id(work.kind, work.key, number, self.settings)
         requests = 0
-        was_there = False
+        found = was_there = False
 
         def request(seconds: float) -> Job:
-            nonlocal requests, was_there
+            nonlocal requests, found, was_there
             requests += 1
             try:
                 return work.begin(job_id, seconds)
             except exceptions.Conflict:
                 # after a lost reply the job that is there is the one we sent
-                was_there = requests == 1
+                found, was_there = True, was_there or requests == 1
                 return self._find(job_id, seconds)
 
         job = self.patience.call(self._place(job_id, work), request)
-        if was_there and not work.is_same(job):
+        if found and not work.is_same(job):
             raise IntegrityError(
                 "a job of this id exists and does something else",
                 place=self._place(job_id, work),

@@ -168,7 +168,7 @@ def _free_pid() -> int:
     return max(psutil.pids()) + 100_000
 
 
-def test_the_command_line(
+def test_the_command_line_of_the_servers_alone(
     state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(*arguments: str) -> tuple[int, str]:
@@ -177,12 +177,12 @@ def test_the_command_line(
         return code, (read.out + read.err).strip()
 
     assert run("status") == (3, "down")
-    assert run("up", "--offline") == (0, f"up; connections are in {state / 'tideline.env'}")
+    assert run("servers-up", "--offline") == (0, f"up; connections are in {state / 'tideline.env'}")
     assert run("status") == (0, f"up, kept by process {holder(state)}")
-    assert run("down") == (0, "down")
-    assert run("down") == (0, "nothing was up")
+    assert run("servers-down") == (0, "down")
+    assert run("servers-down") == (0, "nothing was up")
     monkeypatch.setenv(mongodb.PORT, "x")
-    code, text = run("up")
+    code, text = run("servers-up")
     assert (code, text) == (
         1,
         "tideline: TIDELINE_MONGODB_PORT is 'x' Remedy: set it to a port number, or unset it",

@@ -28,10 +28,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + LISTENER
-PARENT = (
-    "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-    + LISTENER
-)
+PARENT = f"""
+import subprocess, sys
+deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE).stdout.readline()
+{LISTENER}
+"""
 
 
 def program(source: str = LISTENER, **fields: object) -> Program:
@@ -56,7 +58,7 @@ def test_a_server_answers_when_start_returns_and_is_gone_after_stop(
     server.stop()
 
 
-@pytest.mark.parametrize("source", [DEAF, PARENT], ids=["ignores SIGTERM", "has children"])
+@pytest.mark.parametrize("source", [DEAF, PARENT], ids=["ignores SIGTERM", "has a child that does"])
 def test_whatever_does_not_go_by_itself_is_killed(
     tmp_path: Path, leftovers: Leftovers, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:

@@ -104,18 +104,26 @@ def test_a_sweep_adopts_undeclared_fields_that_many_documents_have():
 
 
 @pytest.mark.usefixtures("only_sweeps")
-def test_a_sweep_takes_absent_records_whose_fields_are_required_or_follow_outside():
+def test_a_sweep_takes_absent_records_whose_fields_are_required_or_also_outside():
     columns = [
         COLUMNS[0],
         {"name": "r", "type": "record", "columns": [{"name": "must", "type": "int64", "nullable": False}]},
-        {"name": "s", "type": "record", "columns": [{"name": "next", "type": "int64"}]},
+        {
+            "name": "s",
+            "type": "record",
+            "columns": [{"name": "next", "type": "int64"}, {"name": "id", "type": "int64", "field": "_id"}],
+        },
         {"name": "next", "type": "int64"},
     ]
     members = [{"r": None, "s": {}, "next": 1}, {"s": {"next": 2}, "next": 1}, {"r": {"must": 3}, "next": 1}]
     raw = b"".join(bson.encode({"_id": number, **members[number % 3]}) for number in NUMBERS)
     decoded = BsonDecoder(dataset(columns)).decode(raw)
     assert decoded.batch.column("r").to_pylist()[:3] == [None, None, {"must": 3}]
-    assert decoded.batch.column("s").to_pylist()[:3] == [{"next": None}, {"next": 2}, None]
+    assert decoded.batch.column("s").to_pylist()[:3] == [
+        {"next": None, "id": None},
+        {"next": 2, "id": None},
+        None,
+    ]
     assert set(decoded.batch.column("next").to_pylist()) == {1}
 
 

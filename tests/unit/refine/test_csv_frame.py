@@ -85,6 +85,7 @@ def records_of(data: bytes) -> list[Record]:
         (b'1,"open\n2,b\n3,c\n', [b'1,"open', b"2,b", b"3,c"]),
         (b'1,"open\n2,"b"\n3,c\n', [b'1,"open', b'2,"b"', b"3,c"]),
         (b'1,"a\nb" x\n2,c\n', [b'1,"a', b'b" x', b"2,c"]),
+        (b'"a\nb",c"d\ne\n', [b'"a', b'b",c"d', b"e"]),
         (b'1,"a"b\n"c\nd"\n', [b'1,"a"b', b'"c\nd"']),
         (b'a, "b"\nc\n', [b'a, "b"', b"c"]),
         (b'"', [b'"']),

@@ -38,6 +38,11 @@ def test_undeclared_columns_are_kept_and_reported(csv_dataset: Make, decode: Dec
     assert found.drift == {"colour": (3, "red"), 'a "b"': (3, 'say "hi"\\')}
 
 
+def test_undeclared_texts_are_escaped(csv_dataset: Make, decode: Decode) -> None:
+    found = decode(csv_dataset(), b'id,name,x\n1,a,C:\\dir\n2,b,"say ""hi"""\n3,c,"\\"""\n')
+    assert [json.loads(text)["x"] for text in found.values("_extra")] == ["C:\\dir", 'say "hi"', '\\"']
+
+
 def test_undeclared_columns_that_can_be_null(csv_dataset: Make, decode: Decode) -> None:
     dialect = CsvDialect(null_values=("NA",), strings_can_be_null=True)
     found = decode(csv_dataset(dialect=dialect), b"id,name,x\n1,a,NA\n+2,b,NA\n3,c,1\n")

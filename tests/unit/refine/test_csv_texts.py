@@ -162,6 +162,13 @@ def test_is_certain_of_what_is_common(kind: str, found: list[str]) -> None:
         assert equal(value, by_definition(COLUMNS[kind], text, ("",))[1]), text
 
 
+@pytest.mark.parametrize("kind", ["int64", "integral", "numeric", "whole", "fraction"])
+def test_is_not_certain_of_what_may_overflow(kind: str) -> None:
+    found = ["9" * 19, "9" * 30, "-" + "9" * 400, "1" + "0" * 18 + ".0"]
+    values, doubtful = typed(COLUMNS[kind], texts(found), texts([""]))
+    assert (values.null_count, doubtful.true_count) == (4, 4)
+
+
 def test_nulls_of_the_parser_are_nulls() -> None:
     values, doubtful = typed(COLUMNS["int64"], arrays.variable(texts([""]).type, [None, b"1"]), texts([""]))
     assert (values.to_pylist(), doubtful.to_pylist()) == ([None, 1], [False, False])

@@ -53,8 +53,8 @@ def test_is_depth_items_ahead_and_no_more(depth: int) -> None:
     items = prefetch(source.items(), depth)
     assert next(items) == 0
     assert source.reached.wait(10)
-    assert source.made == depth + 1
     items.close()
+    assert source.made == depth + 1
 
 
 def test_never_is_further_ahead() -> None:

@@ -156,6 +156,17 @@ def test_job_that_exists_and_cannot_be_read_yet_is_read_again(bench, kit):
     assert ids(bench) == ["_1", "_1"]
 
 
+def test_load_that_cannot_be_read_at_first_is_history_all_the_same(bench, kit):
+    bench.script.answers.extend(
+        [
+            kit.error(*DUPLICATE), kit.error(404, "notFound"), kit.error(*DUPLICATE), kit.job(**load_of()),
+            kit.job(**load_of()),
+        ]
+    )  # fmt: skip
+    bench.warehouse.load_uris(TABLE, ["gs://b/1"], [], key="k")
+    assert ids(bench) == ["_1", "_1", "_2"]
+
+
 def test_waiting_ends_at_the_deadline_and_says_that_a_retry_goes_on(bench, kit):
     bench.script.answers.extend([kit.job("RUNNING")] * 130)
     with pytest.raises(WarehouseUnavailableError, match="goes on waiting"):

@@ -54,7 +54,7 @@ def matches(query: dict[str, Any], document: dict[str, Any]) -> bool:
         ({"a": {"$eq": Decimal128("1.50")}}, {"a": 1.5}, True),
         ({"a": {"$in": [1, None]}}, {}, True),
         ({"a": {"$in": []}}, {"a": 1}, False),
-        ({"a": {"$nin": [1, "x"]}}, {"a": [3, "x"]}, False),
+        ({"a": {"$nin": [1, "x"]}}, {"a": [3, "x"]}, False),  # codespell:ignore nin
         ({"a": {"$exists": True}}, {"a": None}, True),
         ({"a": {"$exists": False}}, {"a": None}, False),
         ({"a": {"$not": {"$gte": T}}}, {"a": "2026"}, True),

@@ -1,0 +1,78 @@
+"""What `make run` shows, read from the ledger and the marts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.cloud import bigquery
+from rich.table import Table
+
+from tideline import connections
+from tideline.warehouse import names
+from tideline.window import Window
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+COUNTS = ("landed", "refined", "quarantined", "inserted", "updated", "unchanged", "stale", "duplicates")
+_COLUMNS = (
+    "source", "dataset", "window_start", "window_end", *COUNTS, "revived", "raw_bytes", "processed_bytes",
+    "land_seconds", "refine_seconds", "merge_seconds", "raw_manifest_uri", "processed_manifest_uri",
+    "quarantine_manifest_uri", "unchanged_source", "drift",
+)  # fmt: skip
+
+
+def hour_report(end: datetime) -> tuple[list[dict[str, Any]], Table]:
+    """The committed loads whose window ends then: as JSON-ready rows, and as a table to look at."""
+    table = Table("dataset", "window from", *COUNTS, "seconds", box=None, header_style="bold", pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    loads = _loads(end)
+    for load in loads:
+        note = " (unchanged)" if load["unchanged_source"] else ""
+        seconds = sum(load[f"{verb}_seconds"] or 0.0 for verb in ("land", "refine", "merge"))
+        counts = [f"{load[name]:,}" for name in COUNTS]
+        start = load["window"]["start"] or "the beginning"
+        table.add_row(f"{load['dataset_id']}{note}", start, *counts, f"{seconds:.1f}")
+    return loads, table
+
+
+def _loads(end: datetime) -> list[dict[str, Any]]:
+    with connections.open_deployment() as deployment:
+        warehouse = deployment.open_warehouse()
+        ledger = names.ops_table(names.LEDGER, warehouse.settings)
+        rows = warehouse.rows(
+            f"SELECT {', '.join(_COLUMNS)} FROM {ledger.sql} WHERE window_end = @until\n"  # noqa: S608
+            "ORDER BY source, dataset, committed_at",
+            kind="report",
+            parameters=[bigquery.ScalarQueryParameter("until", "TIMESTAMP", end)],
+        )
+        return [_load(dict(row.items())) for row in rows]
+
+
+def _load(row: dict[str, Any]) -> dict[str, Any]:
+    window = Window(row.pop("window_start"), row.pop("window_end"))
+    return {"dataset_id": f"{row.pop('source')}.{row.pop('dataset')}", "window": window.to_json(), **row}
+
+
+def mart_report() -> Table:
+    """Revenue of the last days by category, from the daily sales mart."""
+    with connections.open_deployment() as deployment:
+        warehouse = deployment.open_warehouse()
+        mart = f"`{warehouse.settings.project}.{warehouse.settings.dataset_prefix}marts.rpt_daily_sales`"
+        rows = warehouse.rows(
+            "SELECT category, SUM(order_count) AS orders, SUM(unit_count) AS units,\n"  # noqa: S608
+            "  SUM(revenue_usd) AS revenue_usd, MAX(order_date) AS last_day\n"
+            f"FROM {mart} GROUP BY category ORDER BY revenue_usd DESC LIMIT 8",
+            kind="report",
+        )
+        table = Table(
+            "category", "orders", "units", "revenue in USD", "last day", title="marts.rpt_daily_sales",
+            title_justify="left", box=None, header_style="bold", pad_edge=False,
+        )  # fmt: skip
+        for column in table.columns[1:4]:
+            column.justify = "right"
+        for row in rows:
+            amounts = [f"{row[name]:,}" for name in ("orders", "units")]
+            table.add_row(row["category"], *amounts, f"{row['revenue_usd']:,.2f}", str(row["last_day"]))
+        return table

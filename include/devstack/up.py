@@ -1,0 +1,131 @@
+"""`make up`: the Airflow UI with a scheduler over the living shop, until Ctrl-C or `make down`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from devstack import airflow_home, background, environment
+from devstack.run import fresh_home, open_shop, whole_number
+from devstack.stack import ENVIRONMENT_FILE, Stack
+from tideline.errors import SettingsError
+from tideline.window import HOUR, hour_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from devstack.shop.shop import Shop
+    from devstack.shop.targets import Targets
+
+READY = "ready.json"
+UI_PORT = 8080
+LEAD = timedelta(minutes=2)
+"""How long before the end of an hour the shop makes its changes, so that they are there when its run begins."""
+
+
+def up(state: Path) -> int:
+    """Serve until told to stop; the exit code. Nothing that was started is left behind."""
+    console = Console()
+    port = whole_number("TIDELINE_UI_PORT", UI_PORT)
+    airflow_home.require_free_port(port)
+    hours = whole_number("HOURS", 3)
+    anchor = hour_of(datetime.now(UTC)) - timedelta(hours=hours)
+    console.print("starting servers, filling the shop, starting Airflow …", style="dim")
+    with _stoppable() as stop, Stack(state) as stack, stack.targets() as targets:
+        shop = open_shop(anchor, targets)
+        for hour in range(hours):
+            shop.advance(hour, targets)
+        home = fresh_home(state)
+        env = airflow_home.environment(home, stack.environment, "watcher")
+        env["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "False"
+        airflow_home.build_manifest(state / "logs" / "dbt.log")
+        airflow_home.migrate(env, state / "logs" / "airflow.log")
+        airflow = airflow_home.start_standalone(env, home, port)
+        try:
+            ready = {"url": airflow.url, "user": airflow.user, "password": airflow.password}
+            (home / READY).write_text(json.dumps(ready))
+            console.print(
+                f"Airflow: [bold]{airflow.url}[/]  user {airflow.user}, password {airflow.password}"
+            )
+            console.print(
+                "The hourly DAG is on; the shop goes on living. Ctrl-C or `make down` ends everything."
+            )
+            _live(shop, hours, targets, stop, airflow)
+        finally:
+            airflow.stop()
+    console.print("stopped")
+    return 0
+
+
+def down(state: Path) -> int:
+    """End a running `up`; the exit code. Idempotent."""
+    Console().print("stopped" if background.down(state) else "nothing was up")
+    return 0
+
+
+def backfill(state: Path, interval: list[str]) -> int:
+    """Backfill an interval in a running `up`; the exit code.
+
+    Raises:
+        SettingsError: Nothing is up, or the interval is not two instants.
+    """
+    if len([text for text in interval if text]) != 2:  # noqa: PLR2004
+        raise SettingsError(
+            "from when to when?", remedy="make backfill FROM=2026-01-31T10:00 TO=2026-01-31T12:00"
+        )
+    if not (state / "airflow" / READY).exists():
+        raise SettingsError("nothing is up", remedy="run `make up` in another terminal first")
+    connections = environment.read_file(state / ENVIRONMENT_FILE)
+    command = ["airflow", "backfill", "create", "--dag-id", "tideline_hourly"]
+    command += ["--from-date", interval[0], "--to-date", interval[1], "--reprocess-behavior", "completed"]
+    env = airflow_home.environment(state / "airflow", connections, "watcher")
+    return subprocess.run([str(airflow_home.BIN / command[0]), *command[1:]], env=env, check=False).returncode
+
+
+@contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """SIGTERM and SIGINT ask for an orderly end; before everything is up they interrupt."""
+    stop = threading.Event()
+
+    def end(number: int, _frame: object) -> None:
+        if stop.is_set():
+            return
+        stop.set()
+        raise KeyboardInterrupt(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _live(
+    shop: Shop, hour: int, targets: Targets, stop: threading.Event, airflow: airflow_home.Standalone
+) -> None:
+    """Let the shop's hours happen as they come, until told to stop.
+
+    Raises:
+        SettingsError: Airflow ended by itself.
+    """
+    try:
+        while not stop.is_set():
+            ends = shop.scope.anchor + (hour + 1) * HOUR
+            if datetime.now(UTC) >= ends - LEAD:
+                shop.advance(hour, targets)
+                hour += 1
+            if airflow.process.poll() is not None:
+                raise SettingsError("Airflow ended", remedy="read .tideline/up/airflow/standalone.log")
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return
