@@ -23,7 +23,7 @@ run: setup ## Three hours of a living shop through the hourly DAG on embedded se
 
 test: setup ## Everything that can be proved on one machine
 	@$(BIN)/python -m devstack manifest
-	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term --cov-fail-under=95
+	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term --cov-fail-under=95
 
 up: setup ## The Airflow UI with a scheduler on the same shop; Ctrl-C or `make down` ends it
 	@exec $(BIN)/python -m devstack up
@@ -54,7 +54,7 @@ lock: setup ## Lock the dependencies; requirements.txt is what the image install
 	@$(BIN)/uv lock --quiet
 	@$(BIN)/uv export --quiet --frozen --no-default-groups --no-emit-project --format requirements-txt -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
-		--custom-compile-command "make lock" include/devstack/bigquery/requirements.in -o include/devstack/bigquery/requirements.txt
+		--no-emit-index-url --custom-compile-command "make lock" include/devstack/bigquery/requirements.in -o include/devstack/bigquery/requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 		--custom-compile-command "make lock" benchmarks/requirements-peers.in -o benchmarks/requirements-peers.txt
 

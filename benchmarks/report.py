@@ -93,6 +93,9 @@ def _goals(goals: Sequence[Goal]) -> Table:
 def _remarks(findings: Findings) -> list[str]:
     costs = findings.costs
     lines = [f"not measured: {s.label}: {s.failure}" for s in findings.series.values() if s.failure]
+    for name, what in (("api", "the API"), ("parse_cold", "parsing the DAG")):
+        if isinstance(reason := costs.get(name), str):
+            lines.append(f"not measured: {what}: {reason}")
     steps = {name.removeprefix("task_"): cost for name, cost in costs.items() if name.startswith("task_")}
     if steps:
         texts = [f"{step.replace('_', ' ')} {_text(cost)}" for step, cost in steps.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
@@ -41,6 +42,17 @@ if TYPE_CHECKING:
 
     from devstack.bigquery.server import Emulator
     from tideline.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def manifest() -> Path:
+    """The dbt manifest that the DAG is made from, parsed where it is missing or old."""
+    from devstack import airflow_home
+
+    with (Path(tempfile.gettempdir()) / "tideline-manifest.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        airflow_home.build_manifest(Path(_HOME) / "dbt.log")
+    return airflow_home.DBT / "target" / "manifest.json"
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from benchmarks.goals import Findings, judge
 from benchmarks.harness import Measured
 from benchmarks.suite import Series
 
-SECTIONS = ("documents", "csv", "api", "airflow")
+SECTIONS = ("documents", "csv", "csv_s3", "api", "airflow")
 
 
 def _series(name: str, *runs: tuple[float, float, int], failure: str | None = None) -> Series:

@@ -11,7 +11,7 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def airflow_home() -> Path:
+def airflow_home(manifest: Path) -> Path:
     """The home that the root conftest chose, with a migrated database."""
     home = Path(os.environ["AIRFLOW_HOME"])
     if not (home / "airflow.db").exists():

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
 PARSE_TIME_IMPORTS = ("__future__", "airflow.sdk", "cosmos", "datetime", "pathlib", "typing", "tideline")
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.airflow
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 from tideline import pipeline
 from tideline.errors import ContractError
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("three-hours")]
+pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize("hour", [0, 1, 2])

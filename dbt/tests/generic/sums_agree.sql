@@ -4,14 +4,14 @@
 -#}
 {% test sums_agree(model, other, totals, matching='true') %}
 
-{%- set here = [] -%}
-{%- set there = [] -%}
-{%- set differ = [] -%}
-{%- for column, expression in totals.items() -%}
-    {%- do here.append('coalesce(sum(' ~ column ~ '), 0) as ' ~ column) -%}
-    {%- do there.append('coalesce(sum(' ~ expression ~ '), 0) as ' ~ column) -%}
-    {%- do differ.append('here.' ~ column ~ ' != there.' ~ column) -%}
-{%- endfor %}
+    {%- set here = [] -%}
+    {%- set there = [] -%}
+    {%- set differ = [] -%}
+    {%- for column, expression in totals.items() -%}
+        {%- do here.append('coalesce(sum(' ~ column ~ '), 0) as ' ~ column) -%}
+        {%- do there.append('coalesce(sum(' ~ expression ~ '), 0) as ' ~ column) -%}
+        {%- do differ.append('here.' ~ column ~ ' != there.' ~ column) -%}
+    {%- endfor %}
 
 with
 

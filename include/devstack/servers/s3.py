@@ -33,7 +33,7 @@ def program(directory: Path, environ: Mapping[str, str], port: int | None = None
         "s3",
         lambda number: module("devstack.s3_server", "--port", str(number), "--directory", str(directory)),
         lambda number: answers_http(number, "/"),
-        {"MALLOC_ARENA_MAX": "2"},  # moto copies bodies in many threads: 0.3 GB instead of 0.7
+        {"MALLOC_ARENA_MAX": "2"},  # moto copies bodies in many threads, and each arena keeps its own
         port,
         PORT,
     )

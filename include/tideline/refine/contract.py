@@ -91,6 +91,7 @@ _PLAIN: dict[str, pa.DataType] = {
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+DAY_MICROSECONDS = timedelta(days=1) // _MICROSECOND
 
 
 def micros(instant: datetime) -> int:

@@ -31,6 +31,7 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tideline.refine.contract import DAY_MICROSECONDS
 from tideline.refine.decimals import unscaled_text
 from tideline.refine.fields import MAX_DEPTH, ConformError
 
@@ -46,7 +47,6 @@ FALSE = ("false", "f", "no", "n", "0")
 _EPOCH = date(1970, 1, 1).toordinal()
 FIRST_DAY = date.min.toordinal() - _EPOCH
 LAST_DAY = date.max.toordinal() - _EPOCH
-DAY_MICROSECONDS = 86_400_000_000
 FIRST_INSTANT = FIRST_DAY * DAY_MICROSECONDS
 LAST_INSTANT = (LAST_DAY + 1) * DAY_MICROSECONDS - 1
 

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tideline.refine import arrays
-from tideline.refine.contract import micros
-from tideline.refine.csv_values import DAY_MICROSECONDS
+from tideline.refine.contract import DAY_MICROSECONDS, micros
 from tideline.window import format_instant
 
 if TYPE_CHECKING:

@@ -60,7 +60,11 @@ def decoding(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[A
 
 @pytest.mark.parametrize(
     "values",
-    [{}, {"tags": [], "log": [], "place": None}, {"log": [{"by": "a", "notes": ["x"]}, {"by": "b", "notes": []}]}],
+    [
+        {},
+        {"tags": [], "log": [], "place": None},
+        {"log": [{"by": "a", "notes": ["x"]}, {"by": "b", "notes": []}]},
+    ],
 )
 def test_good_batches_pass(decoding: Callable[..., list[Any]], values: dict[str, Any]) -> None:
     ((part, decoded),) = decoding(Decoded(rows(GOOD, values), [], 2))
@@ -114,7 +118,9 @@ def test_a_damaged_part_is_found_even_if_it_decodes(lake: Any, csv_dataset: Call
     assert landed.parts[0].uri in str(caught.value)
 
 
-def test_a_damaged_part_is_named_so_whatever_the_decoder_says(lake: Any, csv_dataset: Callable[..., Any]) -> None:
+def test_a_damaged_part_is_named_so_whatever_the_decoder_says(
+    lake: Any, csv_dataset: Callable[..., Any]
+) -> None:
     dataset = csv_dataset()
     landed = manifest.read(lake.raw, lake.land(dataset, b"id,name\n" + b"1,a\n" * 2_000_000))
     lake.raw.damage(landed.parts[0].uri, b"id;name\n" + b"1,a\n" * 2_000_000)
@@ -133,7 +139,9 @@ def test_what_the_decoder_does_not_read_is_read(lake: Any, monkeypatch: pytest.M
 
 
 def test_each_kind_has_its_decoder(csv_dataset: Callable[..., Any]) -> None:
-    http = HttpDataset(name="posts", source="api", key=("id",), path="/posts", columns=(Column(name="id", type="int64"),))
+    http = HttpDataset(
+        name="posts", source="api", key=("id",), path="/posts", columns=(Column(name="id", type="int64"),)
+    )
     for dataset, name in ((csv_dataset(), "csv"), (NESTED, "bson"), (http, "json")):
         decode = decoder_of(dataset)
         assert decode is getattr(sys.modules[f"tideline.refine.{name}"], f"decode_{name}")
