@@ -37,7 +37,7 @@ backfill: ## Backfill in a running `make up`: make backfill FROM=2026-01-31T10:0
 lint: setup ## Style, types, import contracts, SQL and YAML
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy include dags plugins
+	@$(BIN)/mypy include dags
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint dbt --processes 0
 	@$(BIN)/yamllint --strict .

@@ -61,7 +61,7 @@ def mart_report() -> Table:
         warehouse = deployment.open_warehouse()
         mart = f"`{warehouse.settings.project}.{warehouse.settings.dataset_prefix}marts.rpt_daily_sales`"
         rows = warehouse.rows(
-            "SELECT category, SUM(order_count) AS orders, SUM(unit_count) AS units,\n"  # noqa: S608
+            "SELECT category, SUM(order_count) AS orders, SUM(unit_count) AS units,\n"
             "  SUM(revenue_usd) AS revenue_usd, MAX(order_date) AS last_day\n"
             f"FROM {mart} GROUP BY category ORDER BY revenue_usd DESC LIMIT 8",
             kind="report",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 READY = "ready.json"
 UI_PORT = 8080
 LEAD = timedelta(minutes=2)
-"""How long before the end of an hour the shop makes its changes, so that they are there when its run begins."""
+"""How long before the end of an hour the shop makes its changes: they are there when its run begins."""
 
 
 def up(state: Path) -> int:

@@ -1,4 +1,4 @@
-"""Tideline: what changed at the source is in the warehouse within the hour, once, and traceable to its bytes."""
+"""Tideline: what changed at the source is in the warehouse within the hour, once, traceable to its bytes."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -72,7 +72,8 @@ def drop(targets):
     database["countries"].insert_many(
         {
             "_id": f"{row['country']}-{row['year']}", "country": row["country"],
-            "continent": row["continent"], "year": int(row["year"]), "lifeExp": float(row["lifeExp"]), "pop": int(row["pop"]),
+            "continent": row["continent"], "year": int(row["year"]),
+            "lifeExp": float(row["lifeExp"]), "pop": int(row["pop"]),
             "gdpPercap": float(row["gdpPercap"]),
         }
         for row in rows_of("gapminder", "gapminder.csv")

@@ -2,8 +2,8 @@
 
 Where it is looser, its result is checked (values out of range), columns are read as texts (integers, where
 there is anything hexadecimal), or its input must not come here (stray quotes, NUL: see
-`tideline.refine.csv_decode`). Where it is stricter, or a value is bad, the column is read as texts for a while.
-Rows in doubt are marked, for `tideline.refine.csv_exact` to decide.
+`tideline.refine.csv_decode`). Where it is stricter, or a value is bad, the column is read as texts for some
+blocks. Rows in doubt are marked, for `tideline.refine.csv_exact` to decide.
 """
 
 from __future__ import annotations

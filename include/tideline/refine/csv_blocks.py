@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BOM = b"\xef\xbb\xbf"
 EVIDENCE_BYTES = (1 << 20) + 1
 """How much of a refused record is kept: a byte more than quarantine writes, so that it knows of the rest."""
+_MOST_BLOCKS = 4
 NO_QUOTES = np.zeros(0, np.int64)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -63,21 +64,38 @@ def split_blocks(
     rest = rest.removeprefix(BOM)
     line = 1
     while rest:
-        quotes = quotes_in(rest, marks)
-        tidy = is_tidy(np.frombuffer(rest, np.uint8), quotes, marks, final=ended)
-        size = len(rest) if ended else (_last_end if tidy else last_stop)(rest, quotes, marks)
-        if size:
-            data, rest = rest[:size], rest[size:]
-            whole = quotes[: int(np.searchsorted(quotes, size))]
-            block = Block(data, line, count_lines(data), whole, tidy)
+        found = _first_block(rest, line, marks, limits, final=ended)
+        if found is not None:
+            block, rest = found, rest[len(found.data) :]
         elif len(rest) > limits.record_bytes:
             block, rest = _oversized(rest, line, chunks)
         else:
-            rest, ended = _gather(rest, chunks, max(limits.block_bytes, 2 * len(rest)))
+            more = min(max(limits.block_bytes, len(rest)), limits.record_bytes + 1 - len(rest))
+            rest, ended = _gather(rest, chunks, len(rest) + more)
             continue
         yield block
         line += block.lines
         rest, ended = _gather(rest, chunks, limits.block_bytes)
+
+
+def _first_block(data: bytes, line: int, marks: Marks, limits: BlockLimits, *, final: bool) -> Block | None:
+    """Whole records from the beginning; all there are, unless that is far more than a block."""
+    if len(data) > _MOST_BLOCKS * limits.block_bytes:
+        block = _block(data[: limits.block_bytes], line, marks, final=False)
+        if block is not None:
+            return block
+    return _block(data, line, marks, final=final)
+
+
+def _block(data: bytes, line: int, marks: Marks, *, final: bool) -> Block | None:
+    """All whole records from the beginning; None where not one is certain to be whole."""
+    quotes = quotes_in(data, marks)
+    tidy = is_tidy(np.frombuffer(data, np.uint8), quotes, marks, final=final)
+    size = len(data) if final else (_last_end if tidy else last_stop)(data, quotes, marks)
+    if not size:
+        return None
+    whole = quotes[: int(np.searchsorted(quotes, size))]
+    return Block(data[:size], line, count_lines(data[:size]), whole, tidy)
 
 
 def _gather(rest: bytes, chunks: Iterator[bytes], size: int) -> tuple[bytes, bool]:

@@ -175,7 +175,8 @@ class _Quotes:
 
     @classmethod
     def of(cls, view: Bytes, ends: Positions, quotes: Positions, marks: Marks, *, final: bool) -> _Quotes:
-        padded = np.concatenate([[LF], view, [LF]])
+        edge = np.full(1, LF, np.uint8)
+        padded = np.concatenate([edge, view, edge])
         border = _table(marks.delimiter, LF, CR)
         following = padded[quotes + 2]
         cut = not final and len(quotes) > 0 and quotes[-1] == len(view) - 1
