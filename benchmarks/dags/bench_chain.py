@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, task
 
@@ -12,7 +12,14 @@ def nothing() -> None:
     """Return at once."""
 
 
-with DAG("bench_chain", schedule="@once", start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False):
+with DAG(
+    "bench_chain",
+    schedule="@once",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    # The scheduler may be up before the API server that the first task reports to.
+    default_args={"retries": 5, "retry_delay": timedelta(seconds=2)},
+):
     before = None
     for number in range(10):
         link = nothing.override(task_id=f"link_{number}")()
