@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: run the comparisons, print one screen, write `.tideline/bench/result.json`."""
+"""`python -m benchmarks`: run the comparisons, print one screen, keep it in `.tideline/bench/result.*`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks import costs, fixtures, goals, report, sections
 from benchmarks.harness import RunError, Task, perform
+from benchmarks.paths import RESULT
 from benchmarks.servers import servers
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def main() -> int:
         return 130
     verdicts = goals.judge(findings, options.only)
     report.write(findings, verdicts, options.repeat)
+    with RESULT.with_suffix(".txt").open("w") as page:
+        report.show(Console(file=page, width=WIDTH), findings, verdicts, options.repeat)
     report.show(console, findings, verdicts, options.repeat)
     return int(any(series.is_product and series.failure for series in findings.series.values()))
 

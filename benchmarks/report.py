@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.suite import Series
 
 SECTIONS = {
-    "documents": "MongoDB, nested documents → Parquet (zstd)",
+    "documents": "MongoDB documents → Parquet (zstd)",
     "csv": "CSV.gz → Parquet (zstd), local files",
     "csv_s3": "CSV.gz on S3 → Parquet on S3",
 }

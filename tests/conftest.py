@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 # Airflow reads its environment when it is first imported and writes into its home: never the user's own.
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
 
     from devstack.bigquery.server import Emulator
     from tideline.settings import Settings
+
+
+# How long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("tideline", deadline=None)
+hypothesis.settings.load_profile("tideline")
 
 
 @pytest.fixture(scope="session")

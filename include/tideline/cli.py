@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +30,7 @@ TEMPORARY_FAILURE = 75
 """Exit code for errors that may pass by themselves (`EX_TEMPFAIL` of sysexits.h); all others exit with 1."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 160)
 errors = Console(stderr=True)
 
 DatasetOption = Annotated[
@@ -83,9 +84,8 @@ def run(
     )
     with _deployment() as deployment:
         loads = pipeline.plan_run(deployment, request)
-        _show(
-            [_run_one(deployment, load, request.run_id, step) for load, step in _each(loads)], as_json=as_json
-        )
+        done = [_run_one(deployment, load, request.run_id, step) for load, step in _each(loads)]
+    _show(done, as_json=as_json)
 
 
 @app.command()
@@ -99,7 +99,8 @@ def land(
     )
     with _deployment() as deployment:
         load = pipeline.plan_run(deployment, request)[dataset]
-        _show([pipeline.land_dataset(deployment, load, request.run_id)], as_json=as_json)
+        landed = pipeline.land_dataset(deployment, load, request.run_id)
+    _show([landed], as_json=as_json)
 
 
 @app.command()
@@ -114,7 +115,8 @@ def refine(
     with _deployment() as deployment:
         uri = manifest or pipeline.newest_manifest(deployment, "raw", dataset, _named(start, end))
         landed = pipeline.landed_summary(deployment, uri)
-        _show([pipeline.refine_dataset(deployment, landed, _run_id(datetime.now(UTC)))], as_json=as_json)
+        refined = pipeline.refine_dataset(deployment, landed, _run_id(datetime.now(UTC)))
+    _show([refined], as_json=as_json)
 
 
 @app.command()
@@ -129,7 +131,8 @@ def merge(
     with _deployment() as deployment:
         uri = manifest or pipeline.newest_manifest(deployment, "processed", dataset, _named(start, end))
         refined = pipeline.refined_summary(deployment, uri)
-        _show([pipeline.merge_dataset(deployment, refined, _run_id(datetime.now(UTC)))], as_json=as_json)
+        merged = pipeline.merge_dataset(deployment, refined, _run_id(datetime.now(UTC)))
+    _show([merged], as_json=as_json)
 
 
 @app.command()
@@ -154,10 +157,14 @@ def version() -> None:
     console.print(__version__, highlight=False)
 
 
-def _deployment() -> Any:  # noqa: ANN401  a context manager of Airflow's side
-    from tideline import connections
+@contextmanager
+def _deployment() -> Iterator[Deployment]:
+    """A deployment; what Airflow logs goes to standard error, since standard output is for results."""
+    with redirect_stdout(sys.stderr):
+        from tideline import connections
 
-    return connections.open_deployment()
+        with connections.open_deployment() as deployment:
+            yield deployment
 
 
 def _each(loads: dict[str, Summary]) -> Iterator[tuple[Summary, Any]]:

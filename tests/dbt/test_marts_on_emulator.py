@@ -100,6 +100,10 @@ def first_hour(shop: RawShop, now: datetime) -> None:
     shop.merge(CHARGES, now, "none", **charge(None))
     shop.merge(CHARGES, now, "euro", **charge(905, currency="EUR"))
     shop.merge(CHARGES, now, "fee", **charge(905, kind="fee"))
+    # the newest rows: what was merged before is out of the look-back from now on
+    shop.merge(ORDERS, NOON, 907, **order())
+    shop.merge(ITEMS, NOON, 9070, **item(907))
+    shop.merge(CHARGES, NOON, "h907", **charge(907))
 
 
 def second_hour(shop: RawShop, now: datetime) -> None:
@@ -109,22 +113,20 @@ def second_hour(shop: RawShop, now: datetime) -> None:
     shop.delete(ORDERS, now, 904)
     shop.merge(ORDERS, now, 905, status=7)
     shop.merge(ORDERS, now, 906, status=5)
-    # an old order, merged by a statement that began before the first build and committed after it
-    shop.merge(ORDERS, now - timedelta(hours=5, minutes=59), 909, **order(day=2))
+    # an old order, merged by a statement that began before what the first build saw and committed after it
+    shop.merge(ORDERS, NOON - timedelta(hours=5, minutes=59), 909, **order(day=2))
     shop.merge(PRODUCTS, now, 77, title="late", category="hats", gender="kids", is_active=True)
 
 
-def random_rows(shop: RawShop, now: datetime, chance: random.Random) -> None:
-    """New rows and changes of old ones, each merged now or, late, up to the look-back ago."""
+def random_rows(shop: RawShop, now: datetime, chance: random.Random, newest: datetime | None = None) -> None:
+    """New rows and changes of old ones; some by merges that began before the newest seen, in the look-back."""
 
     def moment() -> datetime:
-        return now - timedelta(minutes=chance.choice((0, 0, 0, 100, 359)))
+        late = newest - timedelta(minutes=chance.choice((100, 359))) if newest else now
+        return chance.choice((now, now, now, late))
 
     for dataset, make in ((ORDERS, random_order), (ITEMS, random_item), (CHARGES, random_charge)):
-        keys = [
-            key for key in shop.tables[dataset] if not (isinstance(key, int) and key > 900) and key != "none"
-        ]
-        for key in keys:
+        for key in filter(is_random, list(shop.tables[dataset])):
             fate = chance.random()
             if fate < 0.1:
                 shop.delete(dataset, moment(), key)
@@ -135,6 +137,10 @@ def random_rows(shop: RawShop, now: datetime, chance: random.Random) -> None:
         for _ in range(60):
             key = chance.randrange(1, 120)
             shop.merge(dataset, moment(), f"r{key}" if dataset == CHARGES else key, **make(chance))
+
+
+def is_random(key: int | str) -> bool:
+    return key.startswith("r") if isinstance(key, str) else key < 900
 
 
 def random_order(chance: random.Random) -> dict[str, Any]:
@@ -321,15 +327,15 @@ def hours(dbt, raw_tables):
         dbt.run(command, *arguments)
         found[name] = read(raw_tables, shop)
 
-    first_hour(shop, NOON)
-    random_rows(shop, NOON, chance)
+    random_rows(shop, NOON - timedelta(days=3), chance)
+    first_hour(shop, NOON - timedelta(days=2))
     merge()
     build("first", "build")
     second_hour(shop, NOON + timedelta(hours=1))
-    random_rows(shop, NOON + timedelta(hours=1), chance)
+    random_rows(shop, NOON + timedelta(hours=1), chance, NOON)
     merge()
     build("second", "build", "--exclude", "resource_type:unit_test")
-    random_rows(shop, NOON + timedelta(hours=2), chance)
+    random_rows(shop, NOON + timedelta(hours=30), chance, NOON + timedelta(hours=1))
     merge()
     build("third", "run", "--select", "marts")
     found["merge"] = {name: merge_of(dbt, name) for name in FACTS}

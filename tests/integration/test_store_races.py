@@ -18,9 +18,9 @@ import requests
 from botocore.config import Config
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
-from moto.server import ThreadedMotoServer
 from urllib3.util import Retry
 
+from devstack.s3_server import S3Server
 from tideline.errors import AlreadyExistsError
 from tideline.lake.gcs import GcsStore
 from tideline.lake.s3 import S3Store
@@ -76,15 +76,14 @@ def s3_client(url):
 
 @pytest.fixture(scope="module")
 def moto():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    yield s3_client(f"http://127.0.0.1:{server.get_host_and_port()[1]}")
-    server.stop()
+    """As the devstack runs it: moto alone looks whether a key exists, and then writes."""
+    with S3Server() as server:
+        yield s3_client(server.url)
 
 
 @pytest.fixture(scope="module")
 def minio(tmp_path_factory):
-    path, port = binary("TIDELINE_TEST_MINIO", "minio"), free_port()
+    path, port = binary("TIDELINE_MINIO", "minio"), free_port()
     command = [path, "server", str(tmp_path_factory.mktemp("minio")), "--address", f"127.0.0.1:{port}"]
     command += ["--console-address", f"127.0.0.1:{free_port()}"]
     with running(
@@ -100,7 +99,7 @@ def minio(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fake_gcs(tmp_path_factory):
-    path, port = binary("TIDELINE_TEST_FAKE_GCS", "fake-gcs-server"), free_port()
+    path, port = binary("TIDELINE_FAKE_GCS", "fake-gcs-server"), free_port()
     url = f"http://127.0.0.1:{port}"
     command = [path, "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "filesystem"]
     command += ["-filesystem-root", str(tmp_path_factory.mktemp("gcs"))]

@@ -202,9 +202,6 @@ def _origin(dataset: CsvDataset, found: Found, reply: GetObjectOutputTypeDef) ->
 
 def _parallel(work: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
     """Results in the order of the items; the first failure calls off what has not begun."""
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="copy")
-    try:
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="copy") as pool:
         for start in range(0, len(items), _AT_ONCE):
             yield from pool.map(work, items[start : start + _AT_ONCE])
-    finally:
-        pool.shutdown(cancel_futures=True)

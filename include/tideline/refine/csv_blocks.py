@@ -94,8 +94,9 @@ def _block(data: bytes, line: int, marks: Marks, *, final: bool) -> Block | None
     size = len(data) if final else (_last_end if tidy else last_stop)(data, quotes, marks)
     if not size:
         return None
-    whole = quotes[: int(np.searchsorted(quotes, size))]
-    return Block(data[:size], line, count_lines(data[:size]), whole, tidy)
+    records = data[:size]
+    inside = quotes[: int(np.searchsorted(quotes, size))]
+    return Block(records, line, count_lines(records), inside, tidy)
 
 
 def _gather(rest: bytes, chunks: Iterator[bytes], size: int) -> tuple[bytes, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tideline.errors import ContractError, StoreUnavailableError
@@ -87,6 +87,7 @@ def test_no_attempt_begins_after_the_deadline():
     assert len(clock.naps) == 1
 
 
+@settings(deadline=None)
 @given(
     attempts=st.integers(1, 8),
     deadline=st.floats(0.1, 1000),

@@ -6,7 +6,7 @@ import struct
 
 import bson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tideline.land.framing import DocumentStream, frame
@@ -26,6 +26,7 @@ def parts_of(batches, part_bytes):
     return found
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.lists(st.integers(0, 60), max_size=8), max_size=6),
     part_bytes=st.integers(1, 300),

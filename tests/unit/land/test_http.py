@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tideline.errors import (
@@ -228,6 +228,7 @@ def _raw_reply(status, headers):
     return "\r\n".join([*lines, "Connection: close", "Content-Length: 0", "", ""]).encode()
 
 
+@settings(deadline=None)
 @given(
     waits=st.lists(
         st.one_of(st.none(), st.integers(0, 10**12).map(str), st.text("0123456789 -:GMTFri", max_size=12)),

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
@@ -501,6 +501,7 @@ KEYS = st.text(st.sampled_from("ab/é\U0001f600"), min_size=1, max_size=3)
 ENTRIES = st.builds(found, KEYS.map(lambda key: key + ".csv"), st.sampled_from("ef"), st.integers(0, 1))
 
 
+@settings(deadline=None)
 @given(listed=st.lists(ENTRIES, unique_by=lambda entry: entry.key), landed=st.lists(ENTRIES))
 def test_the_joined_streams_agree_with_sets(listed, landed):
     rows = sorted((entry.identity for entry in landed), key=lambda row: row.key.encode())

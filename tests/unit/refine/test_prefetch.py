@@ -16,25 +16,28 @@ if TYPE_CHECKING:
 class Source:
     """Numbers, and what happened to them."""
 
-    def __init__(self, count: int, error: BaseException | None = None, signal_at: int = 0) -> None:
+    def __init__(self, count: int, error: BaseException | None = None) -> None:
         self.count = count
-        self.signal_at = signal_at
-        self.reached = threading.Event()
         self.error = error
         self.made = 0
+        self.changed = threading.Condition()
         self.closed = threading.Event()
 
     def items(self) -> Generator[int, None, None]:
         try:
             for number in range(self.count):
-                self.made += 1
-                if self.made == self.signal_at:
-                    self.reached.set()
+                with self.changed:
+                    self.made += 1
+                    self.changed.notify()
                 yield number
             if self.error is not None:
                 raise self.error
         finally:
             self.closed.set()
+
+    def wait_for(self, made: int) -> bool:
+        with self.changed:
+            return self.changed.wait_for(lambda: self.made >= min(made, self.count), timeout=10)
 
 
 def test_keeps_order_and_ends() -> None:
@@ -49,17 +52,12 @@ def test_of_nothing_is_nothing() -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_is_depth_items_ahead_and_no_more(depth: int) -> None:
-    source = Source(100, signal_at=depth + 1)
-    items = prefetch(source.items(), depth)
-    assert next(items) == 0
-    assert source.reached.wait(10)
-    items.close()
-    assert source.made == depth + 1
-
-
-def test_never_is_further_ahead() -> None:
-    source = Source(100)
-    assert all(source.made - taken <= 2 for taken, _ in enumerate(prefetch(source.items(), 2), 1))
+    source = Source(300)
+    ahead = set()
+    for taken, _ in enumerate(prefetch(source.items(), depth), 1):
+        assert source.wait_for(taken + depth)
+        ahead.add(source.made - taken)
+    assert max(ahead) == depth
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])

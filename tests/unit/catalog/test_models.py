@@ -1,0 +1,46 @@
+"""Whether a dbt project goes with the catalog."""
+
+import json
+
+import pytest
+
+from tideline.catalog.loader import load_catalog
+from tideline.catalog.models import has_models, manifest_path
+from tideline.errors import SettingsError
+from tideline.settings import from_environment
+
+CATALOG = load_catalog(from_environment({}).catalog_dir)
+
+
+def project(folder, *tables):
+    sources = {str(n): {"source_name": source, "name": name} for n, (source, name) in enumerate(tables)}
+    manifest_path(folder).parent.mkdir()
+    manifest_path(folder).write_text(json.dumps({"sources": sources}))
+    return folder
+
+
+def test_a_project_on_the_catalogs_tables_is_used(tmp_path):
+    assert has_models(project(tmp_path, ("shop_mongodb", "orders"), ("shop_s3", "products")), CATALOG)
+
+
+def test_a_project_about_other_tables_is_not(tmp_path):
+    assert not has_models(project(tmp_path, ("elsewhere", "orders")), CATALOG)
+    assert not has_models(None, CATALOG)
+
+
+def test_a_project_that_reads_a_table_nobody_fills_is_refused(tmp_path):
+    folder = project(tmp_path, ("shop_mongodb", "orders"), ("shop_mongodb", "refunds"))
+    with pytest.raises(SettingsError, match=r"shop_mongodb\.refunds"):
+        has_models(folder, CATALOG)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"sources": {"a": {}}}'])
+def test_a_damaged_manifest_says_what_to_run(tmp_path, text):
+    manifest_path(project(tmp_path)).write_text(text)
+    with pytest.raises(SettingsError, match="make manifest"):
+        has_models(tmp_path, CATALOG)
+
+
+def test_a_missing_manifest_says_what_to_run(tmp_path):
+    with pytest.raises(SettingsError, match="make manifest"):
+        has_models(tmp_path, CATALOG)

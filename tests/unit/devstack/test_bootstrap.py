@@ -1,0 +1,65 @@
+"""Set-up says in one line what is missing."""
+
+import shutil
+
+import pytest
+
+from devstack import bootstrap
+
+
+def test_a_python_that_is_too_old_is_named(monkeypatch):
+    monkeypatch.setattr(bootstrap, "OLDEST", (9, 9))
+    monkeypatch.setattr(bootstrap, "NEWEST", (9, 9))
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(bootstrap.SetupError, match=r"Python 3\.9 to 3\.9 is needed, 3\.\d+ was found"):
+        bootstrap.use_new_enough_python()
+
+
+def test_another_python_of_the_path_is_used(monkeypatch):
+    started = []
+    monkeypatch.setattr(bootstrap, "OLDEST", (3, 99))
+    monkeypatch.setattr(bootstrap, "NEWEST", (3, 99))
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(bootstrap.os, "execv", lambda path, _: (started.append(path), pytest.fail("stop"))[0])
+    with pytest.raises(pytest.fail.Exception):
+        bootstrap.use_new_enough_python()
+    assert started == ["/bin/python3.99"]
+
+
+def test_a_full_disk_is_refused_before_anything_is_written(monkeypatch):
+    monkeypatch.setattr(bootstrap, "NEEDED_BYTES", 1 << 62)
+    with pytest.raises(bootstrap.SetupError, match="GiB of free disk are needed"):
+        bootstrap._check_space()
+
+
+def test_a_checkout_without_its_lock_is_refused():
+    with pytest.raises(bootstrap.SetupError, match=r"nothing\.lock is missing"):
+        bootstrap._stamp("nothing.lock")
+
+
+def test_main_prints_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, "install_project", lambda: bootstrap._stamp("nothing.lock"))
+    assert bootstrap.main() == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_is_current_is_left_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    monkeypatch.setattr(bootstrap, "_run", lambda _: pytest.fail("nothing had to be done"))
+    bootstrap._write_stamp(tmp_path, bootstrap._stamp("uv.lock", "pyproject.toml"))
+    bootstrap.install_project()
+
+
+def test_a_command_that_fails_says_how_to_get_past_a_proxy():
+    with pytest.raises(bootstrap.SetupError, match="HTTPS_PROXY and SSL_CERT_FILE"):
+        bootstrap._run(["false"])
+
+
+def test_the_certificate_bundle_reaches_pip_and_uv(monkeypatch, tmp_path):
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
+    for name in ("PIP_CERT", "UV_SYSTEM_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    env = bootstrap.network_environment()
+    assert (env["PIP_CERT"], env["UV_SYSTEM_CERTS"]) == (str(bundle), "1")
