@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup, TriggerRule, task
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
-from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
+from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior, TestIndirectSelection
 
 from tideline import settings
 from tideline.catalog.loader import load_catalog
@@ -126,7 +126,10 @@ with DAG(
                 test_behavior=TestBehavior.AFTER_EACH if watches else TestBehavior.BUILD,
                 exclude=["resource_type:unit_test", "resource_type:exposure"],
             ),
-            execution_config=ExecutionConfig(ExecutionMode(SETTINGS.dbt_mode), InvocationMode.DBT_RUNNER),
+            # a test runs with the model that is built after everything the test reads, never before
+            execution_config=ExecutionConfig(
+                ExecutionMode(SETTINGS.dbt_mode), InvocationMode.DBT_RUNNER, TestIndirectSelection.BUILDABLE
+            ),
             operator_args={"full_refresh": "{{ params.full_refresh }}"}
             | ({"deferrable": False} if watches else {}),
         )

@@ -119,7 +119,7 @@ def second_hour(shop: RawShop, now: datetime) -> None:
 
 
 def random_rows(shop: RawShop, now: datetime, chance: random.Random, newest: datetime | None = None) -> None:
-    """New rows and changes of old ones; some by merges that began before the newest seen, in the look-back."""
+    """New rows and changes of old ones; some by merges that began, in the look-back, before the newest."""
 
     def moment() -> datetime:
         late = newest - timedelta(minutes=chance.choice((100, 359))) if newest else now
