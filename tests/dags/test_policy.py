@@ -3,6 +3,8 @@
 import ast
 import inspect
 import socket
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -183,3 +185,22 @@ def test_before_the_models_at_most_five_tasks_are_chained(dag):
 def test_plugins_folder_holds_airflow_plugins_only():
     for path in (ROOT / "plugins").rglob("*.py"):
         assert "AirflowPlugin" in path.read_text(), path
+
+
+def test_parsing_imports_no_provider_and_no_client(airflow_home):
+    """In a process of its own: each would cost every parse and every task a second or more."""
+    heavy = (
+        "airflow.providers.google.common",
+        "airflow.providers.amazon.aws",
+        "airflow.providers.mongo.hooks",
+    )
+    heavy += ("boto3", "google.cloud.bigquery", "google.cloud.storage", "pandas", "pyarrow", "pymongo")
+    script = (
+        "import sys\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag(dag_folder={str(ROOT / 'dags')!r})\n"
+        "assert bag.dags and not bag.import_errors\n"
+        f"print([name for name in sys.modules if name.startswith({heavy!r})])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -18,15 +18,15 @@ FACTS = {"fct_orders": "order_id", "fct_order_items": "order_item_id", "fct_char
 
 
 @pytest.fixture
-def models(manifest):
-    found = {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "model"}
+def models(parsed):
+    found = {n["name"]: n for n in parsed["nodes"].values() if n["resource_type"] == "model"}
     assert len(found) >= 20
     return found
 
 
 @pytest.fixture
-def data_tests(manifest):
-    found = [n for n in manifest["nodes"].values() if n["resource_type"] == "test"]
+def data_tests(parsed):
+    found = [n for n in parsed["nodes"].values() if n["resource_type"] == "test"]
     assert len(found) >= 50
     return found
 
@@ -35,9 +35,9 @@ def layer(node):
     return node["path"].split("/")[0]
 
 
-def parents(node, manifest):
+def parents(node, parsed):
     for unique_id in node["depends_on"]["nodes"]:
-        yield manifest["sources"].get(unique_id) or manifest["nodes"][unique_id]
+        yield parsed["sources"].get(unique_id) or parsed["nodes"][unique_id]
 
 
 def test_names_say_the_layer(models):
@@ -51,10 +51,10 @@ def test_every_dataset_has_one_staging_model(models, catalog):
     assert staging == {f"stg_{d.source}__{d.name}" for d in catalog.datasets}
 
 
-def test_staging_reads_one_source_and_nothing_else(models, manifest):
+def test_staging_reads_one_source_and_nothing_else(models, parsed):
     for name, node in models.items():
         if layer(node) == "staging":
-            (parent,) = parents(node, manifest)
+            (parent,) = parents(node, parsed)
             assert name == f"stg_{parent['source_name']}__{parent['name']}"
 
 
@@ -64,25 +64,25 @@ def test_staging_leaves_out_what_was_deleted(models):
             assert "where _deleted_at is null" in node["raw_code"], node["path"]
 
 
-def test_only_staging_reads_sources(models, manifest):
+def test_only_staging_reads_sources(models, parsed):
     for node in models.values():
         if layer(node) != "staging":
-            kinds = {parent["resource_type"] for parent in parents(node, manifest)}
+            kinds = {parent["resource_type"] for parent in parents(node, parsed)}
             assert kinds <= {"model", "seed"}, node["path"]
 
 
-def test_layers_are_read_upwards(models, manifest):
+def test_layers_are_read_upwards(models, parsed):
     order = list(LAYERS)
     for node in models.values():
-        for parent in parents(node, manifest):
+        for parent in parents(node, parsed):
             if parent["resource_type"] == "model":
                 assert order.index(layer(parent)) <= order.index(layer(node)), node["path"]
 
 
-def test_intermediate_models_serve_two_marts(models, manifest):
+def test_intermediate_models_serve_two_marts(models, parsed):
     for node in models.values():
         if layer(node) == "intermediate":
-            children = [c for c in manifest["child_map"][node["unique_id"]] if c.startswith("model.")]
+            children = [c for c in parsed["child_map"][node["unique_id"]] if c.startswith("model.")]
             assert len(children) >= 2, node["path"]
 
 
@@ -92,20 +92,20 @@ def test_views_below_tables_in_marts(models):
         assert node["config"]["materialized"] in kinds, node["path"]
 
 
-def test_everything_is_described(manifest):
-    nodes = [n for n in manifest["nodes"].values() if n["resource_type"] in ("model", "seed")]
+def test_everything_is_described(parsed):
+    nodes = [n for n in parsed["nodes"].values() if n["resource_type"] in ("model", "seed")]
     assert [n["path"] for n in nodes if not n["description"]] == []
     bare = [f"{n['name']}.{c['name']}" for n in nodes for c in n["columns"].values() if not c["description"]]
     assert bare == []
 
 
-def test_the_first_column_is_a_tested_key(manifest, data_tests):
+def test_the_first_column_is_a_tested_key(parsed, data_tests):
     tested = {
         (t["attached_node"], t["column_name"], t["test_metadata"]["name"])
         for t in data_tests
         if t["column_name"]
     }
-    for node in manifest["nodes"].values():
+    for node in parsed["nodes"].values():
         if node["resource_type"] in ("model", "seed"):
             key = next(iter(node["columns"]))
             for check in ("unique", "not_null"):
@@ -124,8 +124,8 @@ def test_marts_are_contracts_that_others_may_read(models):
         assert {"not_null"} == {constraint["type"] for constraint in key["constraints"]}, node["path"]
 
 
-def test_every_model_belongs_to_a_group_with_an_owner(models, manifest):
-    owners = {group["name"]: group["owner"] for group in manifest["groups"].values()}
+def test_every_model_belongs_to_a_group_with_an_owner(models, parsed):
+    owners = {group["name"]: group["owner"] for group in parsed["groups"].values()}
     for node in models.values():
         assert owners[node["group"]]["email"], node["path"]
 
@@ -149,10 +149,10 @@ def test_incremental_models_look_at_merge_time_and_delete_what_vanished(models):
         assert any(f"delete_vanished('{key}'" in hook for hook in hooks), name
 
 
-def test_no_dataset_or_project_is_spelled_out(manifest):
+def test_no_dataset_or_project_is_spelled_out(parsed):
     names = r"(staging|intermediate|marts|raw_\w+|tideline|tideline_ops|tideline_load)"
     spelled = re.compile(rf"\b(from|join|into|update)\s+`?{names}`?\s*\.", re.IGNORECASE)
-    for node in [*manifest["nodes"].values(), *manifest["macros"].values()]:
+    for node in [*parsed["nodes"].values(), *parsed["macros"].values()]:
         if node["package_name"] == "tideline":
             assert not spelled.search(node.get("raw_code") or node.get("macro_sql") or ""), node["path"]
 
@@ -163,14 +163,14 @@ def test_models_end_with_their_last_step(models):
         assert re.fullmatch(r"select \* from \w+", last), node["path"]
 
 
-def test_logic_has_unit_tests(manifest):
-    covered = {unit["model"] for unit in manifest["unit_tests"].values()}
+def test_logic_has_unit_tests(parsed):
+    covered = {unit["model"] for unit in parsed["unit_tests"].values()}
     assert covered >= {*FACTS, "rpt_daily_sales", "int_order_items_priced", "int_charges_signed"}
 
 
-def test_a_data_test_runs_with_one_model_that_is_built_after_all_it_reads(manifest, data_tests):
+def test_a_data_test_runs_with_one_model_that_is_built_after_all_it_reads(parsed, data_tests):
     """Cosmos runs `dbt test --select <model>` after each model: then nothing a test reads may be missing."""
-    above = manifest["parent_map"]
+    above = parsed["parent_map"]
 
     def ancestors(unique_id):
         found, waiting = set(), [unique_id]
@@ -186,14 +186,14 @@ def test_a_data_test_runs_with_one_model_that_is_built_after_all_it_reads(manife
         assert any(read <= {one} | ancestors(one) for one in read), test["name"]
 
 
-def test_dashboards_name_marts_and_owners(manifest):
-    exposures = manifest["exposures"].values()
+def test_dashboards_name_marts_and_owners(parsed):
+    exposures = parsed["exposures"].values()
     assert exposures
     for exposure in exposures:
         assert exposure["owner"]["email"]
         assert exposure["url"].startswith("https://lookerstudio.google.com/")
         for unique_id in exposure["depends_on"]["nodes"]:
-            assert manifest["nodes"][unique_id]["schema"] == "marts"
+            assert parsed["nodes"][unique_id]["schema"] == "marts"
 
 
 def test_only_the_emulators_targets_carry_a_token():

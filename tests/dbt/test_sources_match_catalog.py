@@ -1,48 +1,34 @@
-"""Catalog, dbt sources and the warehouse's metadata columns tell the same story."""
+"""Catalog, warehouse schema and dbt sources tell the same story."""
 
 from __future__ import annotations
 
 import pytest
 
-from tideline.catalog.model import METADATA_COLUMNS
+from tideline.warehouse.schema import REPEATED, raw_layout
 
 
-def declared(dataset):
-    """Column paths and types as the sources' YAML spells them."""
-    metadata = {name: "timestamp" for name in METADATA_COLUMNS if name.endswith("_at")}
-    metadata |= dict.fromkeys(("_window_id", "_raw_uri", "_row_hash"), "string")
-    metadata |= {"_raw_position": "int64", "_extra": "json"}
-    return dict(flat(dataset.columns)) | metadata
-
-
-def flat(columns, prefix=""):
-    for column in columns:
-        kind = "struct" if column.columns else column.type
-        if kind == "numeric":
-            kind = f"numeric({column.precision}, {column.scale})"
-        yield f"{prefix}{column.name}", f"array<{kind}>" if column.repeated else kind
-        yield from flat(column.columns, f"{prefix}{column.name}.")
+def flat(fields, prefix=""):
+    """Column paths and types as the sources' YAML spells them, nested columns after the one that holds them."""
+    for field in fields:
+        digits = f"({field.precision}, {field.scale})" if field.precision else ""
+        kind = "struct" if field.fields else f"{field.type.lower()}{digits}"
+        yield f"{prefix}{field.name}", f"array<{kind}>" if field.mode == REPEATED else kind
+        yield from flat(field.fields, f"{prefix}{field.name}.")
 
 
 @pytest.fixture
-def sources(manifest):
-    return {f"{node['source_name']}.{node['name']}": node for node in manifest["sources"].values()}
+def sources(parsed):
+    return {f"{node['source_name']}.{node['name']}": node for node in parsed["sources"].values()}
 
 
 def test_every_dataset_is_a_source_and_every_source_a_dataset(sources, catalog):
     assert set(sources) == {dataset.dataset_id for dataset in catalog.datasets}
 
 
-def test_columns_and_types_agree(sources, catalog):
+def test_columns_are_those_of_the_table_that_merge_fills(sources, catalog):
     for dataset in catalog.datasets:
-        columns = sources[dataset.dataset_id]["columns"].values()
-        assert {c["name"]: c["data_type"] for c in columns} == declared(dataset), dataset.dataset_id
-
-
-def test_columns_stand_in_the_catalogs_order(sources, catalog):
-    for dataset in catalog.datasets:
-        names = [name for name in sources[dataset.dataset_id]["columns"] if not name.startswith("_")]
-        assert names == [name for name, _ in flat(dataset.columns)], dataset.dataset_id
+        columns = [(c["name"], c["data_type"]) for c in sources[dataset.dataset_id]["columns"].values()]
+        assert columns == list(flat(raw_layout(dataset).fields)), dataset.dataset_id
 
 
 def test_sources_are_read_from_the_raw_dataset_of_their_name(sources):
