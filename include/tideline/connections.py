@@ -138,9 +138,10 @@ class _Clients:
 
     def store(self, uri: str) -> Store:
         """The write-once store at that URI."""
-        from tideline.lake.store import open_store
+        from tideline.lake.store import DEFAULT_PATIENCE, open_store
 
-        return open_store(uri, s3_client=self._s3, gcs_client=self._gcs)
+        patience = DEFAULT_PATIENCE.within(self._settings.deadline_seconds)
+        return open_store(uri, s3_client=self._s3, gcs_client=self._gcs, patience=patience)
 
     def _lake_gcs(self) -> Any:
         from google.cloud import storage
