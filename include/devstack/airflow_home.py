@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devstack.process import free_port, require_free
 from tideline.errors import SettingsError
 from tideline.window import format_instant
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DBT = ROOT / "dbt"
 BIN = Path(sys.executable).parent
+UI_PORT = "TIDELINE_UI_PORT"
 START_SECONDS = 180
 STOP_SECONDS = 30
 
@@ -126,7 +127,7 @@ def start_standalone(env: Mapping[str, str], home: Path, port: int) -> Standalon
     Raises:
         SettingsError: The port is taken, or Airflow does not come up; says where its log is.
     """
-    require_free_port(port)
+    require_free(port, "the Airflow UI", UI_PORT)
     url = f"http://127.0.0.1:{port}"
     log = home / "standalone.log"
     ports = {
@@ -174,30 +175,6 @@ def _answers(url: str) -> bool:
     except (OSError, ValueError, urllib.error.URLError):
         return False
     return all((state.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler"))
-
-
-def require_free_port(port: int) -> None:
-    """Refuse early, in one line, when somebody listens there.
-
-    Raises:
-        SettingsError: The port is taken.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise SettingsError(
-                f"port {port} is busy",
-                remedy=f"end what listens there, or run with TIDELINE_UI_PORT={port + 1}",
-            ) from None
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:

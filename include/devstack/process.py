@@ -101,7 +101,7 @@ def require_free(port: int, name: str, variable: str) -> int:
         except OSError as error:
             raise StackError(
                 f"port {port}, wanted for {name}, is busy: {error.strerror}",
-                remedy=f"end what listens there, or unset {variable} to use any free port",
+                remedy=f"end what listens there, or set {variable} to another port",
             ) from error
     return port
 

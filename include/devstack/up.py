@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from devstack import airflow_home, background, environment
+from devstack.process import require_free
 from devstack.run import fresh_home, open_shop, whole_number
 from devstack.stack import ENVIRONMENT_FILE, Stack
 from tideline.errors import SettingsError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from devstack.shop.targets import Targets
 
 READY = "ready.json"
-UI_PORT = 8080
 LEAD = timedelta(minutes=2)
 """How long before the end of an hour the shop makes its changes: they are there when its run begins."""
 
@@ -35,8 +35,8 @@ LEAD = timedelta(minutes=2)
 def up(state: Path) -> int:
     """Serve until told to stop; the exit code. Nothing that was started is left behind."""
     console = Console()
-    port = whole_number("TIDELINE_UI_PORT", UI_PORT)
-    airflow_home.require_free_port(port)
+    port = whole_number(airflow_home.UI_PORT, 8080)
+    require_free(port, "the Airflow UI", airflow_home.UI_PORT)
     hours = whole_number("HOURS", 3)
     anchor = hour_of(datetime.now(UTC)) - timedelta(hours=hours)
     console.print("starting servers, filling the shop, starting Airflow …", style="dim")

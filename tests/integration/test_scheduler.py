@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devstack import airflow_home
+from devstack.process import free_port
 
 ROOT = Path(__file__).parents[2]
 BOUND_SECONDS = 900
@@ -70,7 +70,7 @@ def wait_for(what, condition):
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory, manifest):
     state = tmp_path_factory.mktemp("up")
-    port = airflow_home.free_port()
+    port = free_port()
     env = {**os.environ, "TIDELINE_UI_PORT": str(port), "SCALE": "0.05", "TIDELINE_OFFLINE": "1"}
     for name in [name for name in env if name.startswith("AIRFLOW")]:
         del env[name]
