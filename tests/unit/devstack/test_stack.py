@@ -46,7 +46,7 @@ def test_everything_is_started_and_nothing_is_left(tmp_path: Path, leftovers: Le
             assert {bucket["Name"] for bucket in targets.s3.list_buckets()["Buckets"]} == {
                 "shop-drops", "tideline-raw", "tideline-processed", "tideline-quarantine",
             }  # fmt: skip
-    leftovers.assert_gone(0)
+    leftovers.assert_gone(5)
     assert not (tmp_path / "tideline.env").exists()
     assert holder(tmp_path) is None
     stack.stop()
@@ -128,7 +128,7 @@ def test_a_busy_port_is_one_line_and_leaves_nothing(tmp_path: Path, leftovers: L
     assert str(error.value).startswith(f"port {port}, wanted for mongodb, is busy")
     assert "\n" not in str(error.value)
     leftovers.watch_children()
-    leftovers.assert_gone(0)
+    leftovers.assert_gone(5)
     assert holder(tmp_path) is None
 
 
@@ -250,4 +250,4 @@ def test_the_whole_stack_comes_up_and_goes(tmp_path: Path, leftovers: Leftovers)
         assert set(CONNECTIONS) <= set(stack.environment)
         with MongoClient[dict[str, Any]](stack.mongo_uri) as client:
             assert client.admin.command("ping")["ok"] == 1
-    leftovers.assert_gone(0)
+    leftovers.assert_gone(5)
