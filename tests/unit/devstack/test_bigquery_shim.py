@@ -260,7 +260,26 @@ def test_every_correction_has_a_check():
     code = "from devstack.bigquery import shim; print(*shim.CORRECTIONS)"
     environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
     names = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True).split()
-    assert sorted(names) == sorted([check.__name__ for check in CHECKS] + ["spatial_from_package"])
+    assert sorted(names) == sorted(
+        [check.__name__ for check in CHECKS] + ["spatial_from_package", "parsed_once"]
+    )
+
+
+def test_statements_are_parsed_once_for_each_dialect_they_pass_through():
+    code = (
+        "import sqlglot; from devstack.bigquery import shim; from bqemulator.sql.translator import SQLTranslator\n"
+        "def parses(correction):\n"
+        "    seen, parse = [], sqlglot.Dialect.parse\n"
+        "    sqlglot.Dialect.parse = lambda self, sql, **options: seen.append(sql) or parse(self, sql, **options)\n"
+        "    correction()\n"
+        "    SQLTranslator().translate('select upper(struct(a / 2 as a).a) from x.t')\n"
+        "    sqlglot.Dialect.parse = parse\n"
+        "    return len(seen)\n"
+        "print(parses(lambda: None) > parses(shim.CORRECTIONS['parsed_once']))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
+    said = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True)
+    assert said.split()[-1] == "True"
 
 
 def test_nothing_is_written_under_the_home_folder(bigquery_emulator):
