@@ -52,7 +52,8 @@ bench: setup ## Speed and memory as ratios within one run; ARGS=--quick for one 
 
 lock: setup ## Lock the dependencies; requirements.txt is what the image installs
 	@$(BIN)/uv lock --quiet
-	@$(BIN)/uv export --quiet --frozen --no-default-groups --no-emit-project --format requirements-txt -o requirements.txt
+	@$(BIN)/uv export --quiet --frozen --no-default-groups --extra cluster --no-emit-project --format requirements-txt -o requirements.txt
+	@$(BIN)/uv export --quiet --frozen --only-group devstack --no-emit-project --format requirements-txt -o include/devstack/requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 		--no-emit-index-url --custom-compile-command "make lock" include/devstack/bigquery/requirements.in -o include/devstack/bigquery/requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \

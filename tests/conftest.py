@@ -18,7 +18,9 @@ import pytest
 _HOME = tempfile.mkdtemp(prefix="tideline-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in [
-    name for name in os.environ if name.startswith(("AIRFLOW", "TIDELINE_RAW", "TIDELINE_PRO", "TIDELINE_Q"))
+    name
+    for name in os.environ
+    if name.startswith(("AIRFLOW", "TIDELINE_RAW", "TIDELINE_PRO", "TIDELINE_Q")) and name != "AIRFLOW_CHART"
 ]:
     del os.environ[_name]
 os.environ |= {

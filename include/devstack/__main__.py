@@ -4,6 +4,7 @@ run       hours of the shop through the hourly DAG
 up        the Airflow UI on the same shop; `down` ends it; `backfill FROM TO` in it
 manifest  parse the dbt project
 servers-up, servers-down, status: the stand-ins alone, in the background
+demo      the stand-ins and the living shop on all addresses; `verify [END]` holds the warehouse against it
 """
 
 from __future__ import annotations
@@ -23,7 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STATE = Path(".tideline")
-COMMANDS = ("run", "up", "down", "backfill", "manifest", "servers-up", "servers-down", "status", "keep")
+COMMANDS = (
+    "run",
+    "up",
+    "down",
+    "backfill",
+    "manifest",
+    "servers-up",
+    "servers-down",
+    "status",
+    "keep",
+    "demo",
+    "verify",
+)
 INTERRUPTED = 130
 
 
@@ -41,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command in ("run", "up", "down", "backfill", "manifest"):
             return _run_airflow(options.command, state, options.arguments)
+        if options.command in ("demo", "verify"):
+            return _run_demo(options.command, state / "demo", options.arguments)
         return _run_servers(options.command, state, offline=options.offline)
     except (StackError, TidelineError) as error:
         sys.stderr.write(f"tideline: {error}\n")
@@ -63,6 +78,15 @@ def _run_airflow(command: str, state: Path, arguments: list[str]) -> int:
         return up.backfill(state / "up", arguments)
     airflow_home.build_manifest(state / "logs" / "dbt.log")
     return 0
+
+
+def _run_demo(command: str, state: Path, arguments: list[str]) -> int:
+    from devstack import demo
+
+    if command == "demo":
+        state.mkdir(parents=True, exist_ok=True)
+        return demo.demo(state)
+    return demo.verify(state, arguments[0] if arguments else "")
 
 
 def _run_servers(command: str, state: Path, *, offline: bool) -> int:

@@ -1,0 +1,88 @@
+{{/* Labels of everything that is Tideline's own. Call with a component's name in a list: (list . "postgres"). */}}
+{{- define "tideline.labels" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: tideline
+app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+{{- end }}
+
+{{- define "tideline.selector" -}}
+app.kubernetes.io/name: tideline
+app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end }}
+
+{{/* repository@digest, else repository:tag. Call with an image's map. */}}
+{{- define "tideline.image" -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
+{{- end }}
+
+{{/* A component's image: its own where a repository is named, else Airflow's. Call with (list . .Values.demo.image). */}}
+{{- define "tideline.imageOf" -}}
+{{- $own := index . 1 -}}
+{{- include "tideline.image" (ternary $own (index . 0).Values.airflow.images.airflow (not (empty $own.repository))) }}
+{{- end }}
+
+{{- define "tideline.connections" -}}
+{{- .Values.connections.existingSecret | default .Values.global.tideline.connectionsSecret }}
+{{- end }}
+
+{{- define "tideline.podSecurity" -}}
+runAsUser: 50000
+runAsGroup: 0
+runAsNonRoot: true
+fsGroup: 0
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "tideline.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* A Secret's value as it is in the cluster, else a fresh random one. Call with (list . secret key length). */}}
+{{- define "tideline.kept" -}}
+{{- $root := index . 0 -}}
+{{- $found := lookup "v1" "Secret" $root.Release.Namespace (index . 1) -}}
+{{- if and $found (hasKey $found.data (index . 2)) -}}
+{{- index $found.data (index . 2) -}}
+{{- else -}}
+{{- randAlphaNum (index . 3) | b64enc -}}
+{{- end -}}
+{{- end }}
+
+{{/* 32 random bytes in URL-safe base64, twice encoded as Secrets are; kept where there is one. */}}
+{{- define "tideline.fernet" -}}
+{{- $found := lookup "v1" "Secret" .Release.Namespace .Values.secrets.name -}}
+{{- if and $found (hasKey $found.data "fernet-key") -}}
+{{- index $found.data "fernet-key" -}}
+{{- else -}}
+{{- randBytes 32 | replace "+" "-" | replace "/" "_" | b64enc -}}
+{{- end -}}
+{{- end }}
+
+{{/* What Airflow's pods may reach: names, one another, the small servers of this release, and what the values list. */}}
+{{- define "tideline.egress" -}}
+- to: [{namespaceSelector: {}}]
+  ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+- to: [{podSelector: {matchLabels: {tier: airflow, release: {{ .Release.Name }}}}}]
+{{- if .Values.postgres.enabled }}
+- to: [{podSelector: {matchLabels: {app.kubernetes.io/component: postgres, app.kubernetes.io/instance: {{ .Release.Name }}}}}]
+  ports: [{port: 5432, protocol: TCP}]
+{{- end }}
+{{- if .Values.demo.enabled }}
+- to: [{podSelector: {matchLabels: {app.kubernetes.io/component: demo, app.kubernetes.io/instance: {{ .Release.Name }}}}}]
+{{- end }}
+{{- if contains "KubernetesExecutor" .Values.airflow.executor }}
+- {{ with .Values.networkPolicy.kubernetesApi }}to: {{- toYaml . | nindent 4 }}
+  {{ end }}ports: [{port: 443, protocol: TCP}, {port: 6443, protocol: TCP}]
+{{- end }}
+{{- with .Values.networkPolicy.egress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,385 @@
+"""What every supported combination of values must be: restricted, sized, pinned, probed, reachable, repeatable."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from charts import CHART, KUBERNETES, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from charts import Renderer
+
+sys.path.insert(0, str(ROOT / "helm"))
+LONG_RUNNING = ("Deployment", "StatefulSet", "DaemonSet")
+NOT_PROBED = ("log-groomer",)
+"""Containers that do nothing anybody waits for."""
+KIND, GKE = ("-f", str(ROOT / "helm/values-kind.yaml")), ("-f", str(ROOT / "helm/values-gke.yaml"))
+FILLED = (*GKE, "-f", str(CHART / "ci" / "gke.yaml"))
+
+
+def pod_of(document: dict[str, Any]) -> dict[str, Any] | None:
+    spec = document.get("spec") or {}
+    match document["kind"]:
+        case "Pod":
+            return spec
+        case "CronJob":
+            return spec["jobTemplate"]["spec"]["template"]["spec"]
+        case "Deployment" | "StatefulSet" | "DaemonSet" | "Job":
+            return spec["template"]["spec"]
+    return None
+
+
+def pods(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """(name, document, pod) of all that runs, the pods of tasks too."""
+    for document in documents:
+        if pod := pod_of(document):
+            yield f"{document['kind']} {document['metadata']['name']}", document, pod
+        for name, text in (document.get("data") or {}).items() if document["kind"] == "ConfigMap" else ():
+            if name == "pod_template_file.yaml":
+                task = yaml.safe_load(text)
+                yield "task's pod", task, task["spec"]
+
+
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+VOLUMES = {
+    "configMap", "emptyDir", "secret", "projected", "persistentVolumeClaim", "downwardAPI", "csi", "ephemeral",
+}  # fmt: skip
+
+
+def violations(pod: dict[str, Any]) -> Iterator[str]:
+    """What the restricted Pod Security standard forbids."""
+    yield from (field for field in ("hostNetwork", "hostPID", "hostIPC") if pod.get(field))
+    yield from (f"volume {volume}" for volume in pod.get("volumes", []) if not set(volume) & VOLUMES)
+    for container in containers(pod):
+        allowed_values = {**(pod.get("securityContext") or {}), **(container.get("securityContext") or {})}
+        yield from (f"{container['name']} {wrong}" for wrong in excesses(allowed_values))
+
+
+def excesses(context: dict[str, Any]) -> Iterator[str]:
+    """What a container with this security context may do and should not."""
+    judged = {
+        "is privileged": context.get("privileged") is True,
+        "may escalate": context.get("allowPrivilegeEscalation") is not False,
+        "keeps capabilities": "ALL" not in (context.get("capabilities") or {}).get("drop", []),
+        "may be root": context.get("runAsNonRoot") is not True or context.get("runAsUser") == 0,
+        "has no seccomp profile": (context.get("seccompProfile") or {}).get("type")
+        not in ("RuntimeDefault", "Localhost"),
+        "can write to its root": context.get("readOnlyRootFilesystem") is not True,
+    }
+    yield from (what for what, is_wrong in judged.items() if is_wrong)
+
+
+def test_what_part_of_the_chart_was_rendered(renderer: Renderer, record_property: Any) -> None:
+    record_property("official_airflow_chart", renderer.official)
+    if not renderer.official:
+        pytest.skip(
+            "the official Airflow chart could not be had: ONLY Tideline's own templates were rendered"
+        )
+
+
+def test_no_pod_needs_more_than_the_restricted_standard(
+    renderer: Renderer, combination: tuple[str, ...]
+) -> None:
+    found = [(name, v) for name, _, pod in pods(renderer.documents(*combination)) for v in violations(pod)]
+    assert not found
+
+
+def test_every_container_says_what_it_needs(renderer: Renderer, combination: tuple[str, ...]) -> None:
+    for name, _, pod in pods(renderer.documents(*combination)):
+        for container in containers(pod):
+            resources = container.get("resources") or {}
+            place = f"{name} {container['name']}"
+            assert {"cpu", "memory"} <= set(resources.get("requests") or {}), place
+            assert "memory" in (resources.get("limits") or {}), place
+
+
+def test_every_image_is_pinned(renderer: Renderer, combination: tuple[str, ...]) -> None:
+    for name, _, pod in pods(renderer.documents(*combination)):
+        for container in containers(pod):
+            image = container["image"]
+            assert not image.endswith(":latest"), f"{name}: {image}"
+            local = image.startswith("localhost/")  # built and loaded by `make kind-up`, never pulled
+            assert local or "@sha256:" in image, f"{name}: {image}"
+
+
+def test_what_runs_long_is_probed(renderer: Renderer, combination: tuple[str, ...]) -> None:
+    for name, document, pod in pods(renderer.documents(*combination)):
+        if document["kind"] not in LONG_RUNNING:
+            continue
+        for container in pod["containers"]:
+            if not container["name"].endswith(NOT_PROBED):
+                assert "livenessProbe" in container, f"{name} {container['name']}"
+
+
+def test_replicas_have_a_disruption_budget(renderer: Renderer, combination: tuple[str, ...]) -> None:
+    documents = renderer.documents(*combination)
+    selectors = [
+        d["spec"]["selector"]["matchLabels"] for d in documents if d["kind"] == "PodDisruptionBudget"
+    ]
+    for name, document, _ in pods(documents):
+        if document["kind"] in LONG_RUNNING and document["spec"].get("replicas", 1) > 1:
+            labels = document["spec"]["template"]["metadata"]["labels"]
+            assert any(selector.items() <= labels.items() for selector in selectors), name
+
+
+def test_a_token_of_the_cluster_only_where_a_role_is(
+    renderer: Renderer, combination: tuple[str, ...]
+) -> None:
+    documents = renderer.documents(*combination)
+    bound = {s["name"] for d in documents if d["kind"] == "RoleBinding" for s in d.get("subjects") or []}
+    accounts = {d["metadata"]["name"]: d for d in documents if d["kind"] == "ServiceAccount"}
+    assert "tideline-worker" not in bound
+    assert "default" not in bound
+    for name, _, pod in pods(documents):
+        account = pod.get("serviceAccountName", "default")
+        mounts = pod.get("automountServiceAccountToken")
+        if mounts is None:
+            mounts = accounts.get(account, {}).get("automountServiceAccountToken", account not in accounts)
+        projected = any("serviceAccountToken" in json.dumps(v) for v in pod.get("volumes", []))
+        if mounts is True or projected:
+            assert account in bound, f"{name} gets a token of {account}, which may do nothing"
+
+
+def test_every_secret_that_is_read_is_made_or_named(renderer: Renderer, combination: tuple[str, ...]) -> None:
+    documents = renderer.documents(*combination)
+    made = {d["metadata"]["name"]: d for d in documents if d["kind"] in ("Secret", "ExternalSecret")}
+    told = {"tideline-connections", "tideline-airflow", "tideline-database", "tideline-admin"}
+    for name, _, pod in pods(documents):
+        for container in containers(pod):
+            for entry in container.get("env") or []:
+                reference = (entry.get("valueFrom") or {}).get("secretKeyRef")
+                if not reference:
+                    continue
+                assert reference["name"] in made or reference["name"] in told, f"{name}: {reference}"
+                if (secret := made.get(reference["name"])) and secret["kind"] == "Secret":
+                    keys = {*(secret.get("data") or {}), *(secret.get("stringData") or {})}
+                    assert reference["key"] in keys, f"{name}: {reference}"
+            for source in container.get("envFrom") or []:
+                secret_name = (source.get("secretRef") or {}).get("name")
+                assert secret_name is None or secret_name in made or secret_name in told, f"{name}: {source}"
+
+
+def test_a_tasks_pod_knows_no_secret_of_airflow(renderer: Renderer) -> None:
+    if not renderer.official:
+        pytest.skip("the pod template is made by the official chart, which could not be had")
+    task = next(pod for name, _, pod in pods(renderer.documents(*FILLED)) if name == "task's pod")
+    text = json.dumps(task)
+    for secret in (
+        "SQL_ALCHEMY_CONN",
+        "FERNET_KEY",
+        "JWT_SECRET",
+        "SECRET_KEY",
+        "tideline-database",
+        "tideline-airflow",
+    ):
+        assert secret not in text
+
+
+def test_the_same_values_render_the_same(renderer: Renderer) -> None:
+    first = renderer.text(*FILLED)
+    again = renderer.run(*FILLED, kubernetes="1.34.0").stdout
+    assert again == first
+
+
+def test_only_made_secrets_differ_between_first_installs(renderer: Renderer) -> None:
+    again = [d for d in yaml.safe_load_all(renderer.run(*KIND, kubernetes="1.34.0").stdout) if d]
+    different = [
+        a["metadata"]["name"] for a, b in zip(again, renderer.documents(*KIND), strict=True) if a != b
+    ]
+    assert set(different) <= {"tideline-airflow", "tideline-admin", "tideline-postgres", "tideline-database"}
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_every_object_fits_the_schema_of_kubernetes(
+    renderer: Renderer, combination: tuple[str, ...], version: str
+) -> None:
+    validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+    for document in renderer.documents(*combination, kubernetes=version):
+        if (
+            document["apiVersion"].split("/")[0].endswith((".coreos.com", ".io"))
+            and "k8s.io" not in document["apiVersion"]
+        ):
+            continue  # custom resources: their schemas are their operators'
+        validate.validate(document, version.rpartition(".")[0], strict=True)
+
+
+def test_network_policies_let_through_what_is_needed_and_nothing_else(renderer: Renderer) -> None:
+    documents = renderer.documents(*KIND)
+    release = {"release": "tideline", "tier": "airflow"}
+    own = {"app.kubernetes.io/name": "tideline", "app.kubernetes.io/instance": "tideline"}
+    who = {
+        "scheduler": {**release, "component": "scheduler"},
+        "worker": {**release, "component": "worker"},
+        "api-server": {**release, "component": "api-server"},
+        "postgres": {**own, "app.kubernetes.io/component": "postgres"},
+        "demo": {**own, "app.kubernetes.io/component": "demo"},
+        "migrate": {**own, "app.kubernetes.io/component": "migrate"},
+        "smoke": {**own, "app.kubernetes.io/component": "smoke"},
+        "stranger": {"app": "stranger"},
+    }
+    policies = [d["spec"] for d in documents if d["kind"] == "NetworkPolicy"]
+    reaches = {
+        (a, b, port)
+        for a in who
+        for b in who
+        for port in (8080, 5432, 27017)
+        if a != b and allowed(policies, who[a], who[b], port)
+    }
+    # kind publishes the API server's port to the laptop: whoever has an address may ask for a login there
+    inside = {r for r in reaches if r[2] != 8080 or r[1] != "api-server"}
+    assert {r for r in reaches if r[1] == "api-server" and r[2] == 8080} >= {
+        (who_asks, "api-server", 8080) for who_asks in ("scheduler", "worker", "smoke")
+    }
+    assert inside == {
+        ("scheduler", "postgres", 5432),
+        ("api-server", "postgres", 5432),
+        ("migrate", "postgres", 5432),
+        ("scheduler", "demo", 27017),
+        ("worker", "demo", 27017),
+        ("api-server", "demo", 27017),
+    }
+
+
+def test_strangers_do_not_reach_the_api_server_on_gke(renderer: Renderer) -> None:
+    policies = [d["spec"] for d in renderer.documents(*FILLED) if d["kind"] == "NetworkPolicy"]
+    api = {"release": "tideline", "tier": "airflow", "component": "api-server"}
+    worker = {"release": "tideline", "tier": "airflow", "component": "worker"}
+    assert allowed(policies, worker, api, 8080)
+    assert not allowed(policies, {"app": "stranger"}, api, 8080)
+
+
+def allowed(
+    policies: list[dict[str, Any]], source: dict[str, str], target: dict[str, str], port: int
+) -> bool:
+    """Whether one pod reaches another of the same namespace: out of the first, and into the second."""
+    out = [p for p in policies if "Egress" in p["policyTypes"] and selects(p["podSelector"], source)]
+    into = [p for p in policies if "Ingress" in p["policyTypes"] and selects(p["podSelector"], target)]
+    leaves = not out or any(rule_allows(r, "to", target, port) for p in out for r in p.get("egress") or [])
+    enters = not into or any(
+        rule_allows(r, "from", source, port) for p in into for r in p.get("ingress") or []
+    )
+    return leaves and enters
+
+
+def rule_allows(rule: dict[str, Any], side: str, labels: dict[str, str], port: int) -> bool:
+    peers = rule.get(side)
+    here = peers is None or any(
+        ("podSelector" in peer and "namespaceSelector" not in peer and selects(peer["podSelector"], labels))
+        or ("namespaceSelector" in peer and selects(peer.get("podSelector") or {}, labels))
+        for peer in peers
+    )
+    return here and ("ports" not in rule or any(p.get("port") == port for p in rule["ports"]))
+
+
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    for expression in selector.get("matchExpressions") or []:
+        inside = labels.get(expression["key"]) in expression["values"]
+        if inside != (expression["operator"] == "In"):
+            return False
+    return (selector.get("matchLabels") or {}).items() <= labels.items()
+
+
+REFUSED = {
+    "a typo": (["--set", "postgress.enabled=true"], "postgress"),
+    "a typo of Airflow's": (["--set", "airflow.scheduler.replcas=2"], "replcas"),
+    "no image": (["--set", "airflow.images.airflow.repository="], "airflow.images.airflow.repository"),
+    "tag latest": (["--set", "airflow.images.airflow.tag=latest"], "digest"),
+    "another Airflow": (["--set", "airflow.airflowVersion=3.2.2"], "airflowVersion"),
+    "Celery": (["--set", "airflow.executor=CeleryExecutor"], "executor"),
+    "pods without leave": (["--set", "airflow.executor=KubernetesExecutor"], "allowPodLaunching"),
+    "no connections": (["--set", "demo.enabled=false"], "connections.existingSecret"),
+    "two kinds of connections": (["--set", "connections.existingSecret=tideline-connections"], "more than one"),
+    "another connections Secret": (["--set", "connections.existingSecret=mine", "--set", "demo.enabled=false"], "global.tideline.connectionsSecret"),
+    "an empty external secret": (["--set", "demo.enabled=false", "--set", "connections.externalSecret.enabled=true"], "store.name"),
+    "a secret among settings": (["--set", "settings.TIDELINE_API_TOKEN=x"], "secret"),
+    "a setting that is none": (["--set", "settings.FOO=x"], "FOO"),
+    "everybody an administrator": (["--set", "airflow.config.core.auth_manager=airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"], "auth_manager"),
+    "two schedulers on the small Postgres": (["--set", "airflow.scheduler.replicas=2"], "database.secret"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_refused_with_the_key(renderer: Renderer, case: str) -> None:
+    if case == "a typo of Airflow's" and not renderer.official:
+        pytest.skip("the official chart's schema could not be had")
+    arguments, named = REFUSED[case]
+    assert named in renderer.refusal(*KIND, *arguments)
+
+
+@pytest.mark.parametrize("version", ["1.29.0", "1.36.0"])
+def test_a_kubernetes_that_is_not_supported_is_refused(renderer: Renderer, version: str) -> None:
+    assert "kubeVersion" in renderer.refusal(*KIND, kubernetes=version)
+
+
+def test_values_that_are_not_filled_in_are_refused(renderer: Renderer) -> None:
+    assert "MY-" in renderer.refusal(*GKE)
+
+
+def test_every_alert_has_its_runbook(renderer: Renderer) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    anchors = {
+        re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-")
+        for h in re.findall(r"(?m)^#+ (.*)$", text)
+    }
+    rules = next(d for d in renderer.documents(*FILLED) if d["kind"] == "PrometheusRule")
+    alerts = [alert for group in rules["spec"]["groups"] for alert in group["rules"]]
+    assert len(alerts) >= 5
+    for alert in alerts:
+        page, _, anchor = alert["annotations"]["runbook"].partition("#")
+        assert page == "docs/operations.md"
+        assert anchor in anchors, f"{alert['alert']}: {anchor}"
+
+
+def test_the_readme_is_made_from_values_and_schema() -> None:
+    import docs
+
+    assert (CHART / "README.md").read_text(encoding="utf-8") == docs.readme(), "run `make chart-docs`"
+
+
+def test_every_value_is_in_the_schema_and_described() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert not list(_undescribed("", schema, values))
+
+
+def _undescribed(prefix: str, schema: dict[str, Any], values: dict[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        inner = schema.get("properties", {}).get(name)
+        if inner is None or not inner.get("description", prefix):
+            yield f"{prefix}{name}"
+        elif isinstance(value, dict) and inner.get("properties"):
+            yield from _undescribed(f"{prefix}{name}.", inner, value)
+
+
+def test_the_lock_is_of_these_dependencies() -> None:
+    import hashlib
+
+    dependencies = yaml.safe_load((CHART / "Chart.yaml").read_text())["dependencies"]
+    lock = yaml.safe_load((CHART / "Chart.lock").read_text())
+    told = [{"name": d["name"], "version": d["version"], "repository": d["repository"]} for d in dependencies]
+    assert lock["dependencies"] == [{k: d[k] for k in ("name", "repository", "version")} for d in told]
+    text = json.dumps([[ordered(d) for d in dependencies]] * 2, separators=(",", ":"))
+    assert lock["digest"] == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def ordered(dependency: dict[str, Any]) -> dict[str, Any]:
+    """The fields in the order in which Helm hashes them."""
+    return {k: dependency[k] for k in ("name", "version", "repository") if k in dependency}
+
+
+def test_dashboards_are_dashboards() -> None:
+    for path in Path(CHART / "dashboards").glob("*.json"):
+        board = json.loads(path.read_text(encoding="utf-8"))
+        assert board["panels"]
+        assert all(panel["targets"][0]["expr"] for panel in board["panels"])

@@ -1,0 +1,82 @@
+"""The chart rendered by a real helm: with the official Airflow chart where it can be had, else with a stub of it.
+
+AIRFLOW_CHART names a folder or archive of the official chart; without it Helm's own cache is looked at, then
+`helm dependency build` is tried. TIDELINE_HELM names a helm binary that is not on PATH.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm" / "tideline"
+VALUES = sorted((CHART / "ci").glob("*.yaml"))
+KUBERNETES = ("1.31.0", "1.32.0", "1.33.0", "1.34.0", "1.35.0")
+STUB = """{{- /* nothing: the official chart's place */ -}}"""
+
+
+def helm_binary() -> str | None:
+    return os.environ.get("TIDELINE_HELM") or shutil.which("helm")
+
+
+class Renderer:
+    """Renders the chart; keeps what it rendered, since the same values are looked at by many tests."""
+
+    def __init__(self, helm: str, chart: Path, *, official: bool) -> None:
+        self.helm, self.chart, self.official = helm, chart, official
+        self._known: dict[tuple[str, ...], str] = {}
+
+    def text(self, *arguments: str, kubernetes: str = "1.34.0") -> str:
+        key = (kubernetes, *arguments)
+        if key not in self._known:
+            done = self.run(*arguments, kubernetes=kubernetes)
+            assert done.returncode == 0, done.stderr
+            self._known[key] = done.stdout
+        return self._known[key]
+
+    def documents(self, *arguments: str, kubernetes: str = "1.34.0") -> list[dict[str, Any]]:
+        return [d for d in yaml.safe_load_all(self.text(*arguments, kubernetes=kubernetes)) if d]
+
+    def refusal(self, *arguments: str, kubernetes: str = "1.34.0") -> str:
+        done = self.run(*arguments, kubernetes=kubernetes)
+        assert done.returncode != 0, "it rendered"
+        return done.stderr
+
+    def run(self, *arguments: str, kubernetes: str) -> subprocess.CompletedProcess[str]:
+        command = [self.helm, "template", "tideline", str(self.chart), "-n", "tideline"]
+        command += ["--kube-version", kubernetes, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def official(helm: str, chart: Path) -> bool:
+    named = os.environ.get("AIRFLOW_CHART")
+    target = chart / "charts" / "airflow"
+    if named and Path(named).is_dir():
+        shutil.copytree(named, target, ignore=shutil.ignore_patterns("docs", "charts", "Chart.lock"))
+    elif named:
+        with tarfile.open(named) as archive:
+            archive.extractall(chart / "charts", filter="data")
+    else:
+        command = [helm, "dependency", "build", str(chart)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode == 0
+    about = target / "Chart.yaml"  # its only dependency is a Postgres that is never enabled
+    about.write_text(re.sub(r"(?m)^dependencies:\n((?: .*|-.*)\n)+", "", about.read_text()))
+    shutil.rmtree(target / "charts", ignore_errors=True)
+    return True
+
+
+def stub(target: Path) -> None:
+    wanted = yaml.safe_load((CHART / "Chart.yaml").read_text())["dependencies"][0]
+    (target / "templates").mkdir(parents=True)
+    about = {"apiVersion": "v2", "name": "airflow", "version": wanted["version"]}
+    (target / "Chart.yaml").write_text(yaml.safe_dump(about))
+    (target / "templates" / "stub.yaml").write_text(STUB)
