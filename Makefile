@@ -6,10 +6,10 @@ BIN := .venv/bin
 JOBS ?= auto
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup manifest run test up down lint fmt bench lock clean backfill
+.PHONY: help setup manifest run test up down lint fmt bench lock clean backfill image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials
 
 help: ## Say what there is
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install everything from PyPI (the other verbs do it by themselves)
 	@command -v $(PYTHON) >/dev/null || { echo "tideline: $(PYTHON) was not found; install Python 3.11 or newer" >&2; exit 1; }
@@ -49,6 +49,36 @@ fmt: setup ## Format Python and mend what can be mended
 
 bench: setup ## Speed and memory as ratios within one run; ARGS=--quick for one run of each
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+image: ## Build the image with Docker, tagged with the commit
+	@docker build --build-arg GIT_SHA="$$(git rev-parse HEAD)" -t "tideline:$$(git rev-parse --short=12 HEAD)" .
+
+kind-up: ## A laptop's cluster with the living shop and a run that was green; again is quick
+	@helm/kind.sh up
+
+kind-down: ## Remove that cluster
+	@helm/kind.sh down
+
+deploy: ## Install or upgrade a cluster: VALUES=my-values.yaml, shows what changes, rolls back on failure, smokes
+	@helm/deploy.sh
+
+e2e: ## Prove the chart on the cluster that KUBECONFIG names; TIDELINE_TAG is the images' tag there
+	@exec $(PYTHON) helm/e2e.py $(ARGS)
+
+audit: setup ## Known vulnerabilities of what the image installs, and its bill of materials
+	@.ci/audit .tideline/release
+
+release-check: ## Whether version, tag, chart and changelog agree
+	@.ci/release check
+
+release-image: setup audit ## Build and push the image by digest, package the chart (REGISTRY, REGISTRY_USER, REGISTRY_PASSWORD)
+	@.ci/release image
+
+gke-credentials: ## Point kubectl at a cluster: CLUSTER, REGION and PROJECT
+	@gcloud container clusters get-credentials "$(CLUSTER)" --region "$(REGION)" --project "$(PROJECT)"
+
+chart-docs: setup ## Write the chart's README from its values and their schema
+	@$(BIN)/python helm/docs.py
 
 lock: setup ## Lock the dependencies; requirements.txt is what the image installs
 	@$(BIN)/uv lock --quiet

@@ -1,0 +1,101 @@
+"""What the infrastructure may never become: read from its text, without a provider or an account."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+
+TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
+FILES = sorted(TERRAFORM.glob("*.tf"))
+BROAD = re.compile(
+    r"roles/(owner|editor|viewer|storage\.(admin|objectAdmin)|bigquery\.admin|iam\..*admin)", re.I
+)
+
+
+def blocks(kind: str) -> dict[str, dict[str, Any]]:
+    """address → body of every block of that kind."""
+    found = {}
+    for path in FILES:
+        for block in hcl2.loads(path.read_text(encoding="utf-8")).get(kind, []):
+            for first, inner in block.items():
+                if kind == "resource":
+                    for name, body in inner.items():
+                        found[f"{first.strip(chr(34))}.{name.strip(chr(34))}"] = body
+                else:
+                    found[first.strip('"')] = inner
+    return found
+
+
+RESOURCES = blocks("resource")
+
+
+def test_every_file_is_read() -> None:
+    assert len(FILES) >= 8
+    assert len(RESOURCES) >= 15
+
+
+@pytest.mark.parametrize("address", [a for a in RESOURCES if "_iam_" in a])
+def test_no_role_is_broad(address: str) -> None:
+    assert not BROAD.search(str(RESOURCES[address].get("role")))
+
+
+def test_the_only_role_in_the_project_is_to_run_jobs() -> None:
+    roles = {str(b["role"]).strip('"') for a, b in RESOURCES.items() if a.startswith("google_project_iam")}
+    assert roles == {"roles/bigquery.jobUser"}
+
+
+def test_nobody_deletes_or_overwrites_in_the_lake() -> None:
+    on_lake = [
+        b
+        for a, b in RESOURCES.items()
+        if a.startswith("google_storage_bucket_iam") and "lake" in str(b["bucket"])
+    ]
+    assert len(on_lake) >= 3
+    roles = {str(b["role"]).strip('"') for b in on_lake}
+    assert roles == {"roles/storage.objectCreator", "roles/storage.objectViewer"}
+
+
+def test_raw_is_kept_and_no_bucket_is_public() -> None:
+    buckets = {a: b for a, b in RESOURCES.items() if a.startswith("google_storage_bucket.")}
+    assert len(buckets) == 2
+    for address, body in buckets.items():
+        assert "enforced" in str(body["public_access_prevention"]), address
+        assert body["uniform_bucket_level_access"] is True, address
+    assert "retention_policy" in str(RESOURCES["google_storage_bucket.lake"])
+
+
+def test_no_account_has_a_key_and_no_secret_has_a_value() -> None:
+    assert not [
+        a for a in RESOURCES if "service_account_key" in a or "secret_version" in a or "sql_user" in a
+    ]
+    text = "".join(path.read_text(encoding="utf-8") for path in FILES)
+    assert "private_key" not in text
+    assert not re.search(r'password\s*=\s*"', text)
+
+
+def test_an_analyst_reads_the_marts_and_nothing_else() -> None:
+    granted = [
+        a for a, b in RESOURCES.items() if '"analyst"' in str(b.get("member")) or "analyst" in a.split(".")[1]
+    ]
+    assert granted == ["google_bigquery_dataset_iam_member.analyst_reads_marts"]
+    assert '"marts"' in str(RESOURCES[granted[0]]["dataset_id"])
+
+
+def test_load_tables_expire() -> None:
+    assert "tideline_load" in str(
+        RESOURCES["google_bigquery_dataset.warehouse"]["default_table_expiration_ms"]
+    )
+
+
+def test_the_database_has_no_public_address() -> None:
+    assert re.search(r"'?ipv4_enabled'?: False", str(RESOURCES["google_sql_database_instance.airflow"]))
+
+
+def test_every_variable_and_output_is_described() -> None:
+    for kind in ("variable", "output"):
+        for name, body in blocks(kind).items():
+            assert body.get("description"), f"{kind} {name}"
