@@ -6,7 +6,7 @@ BIN := .venv/bin
 JOBS ?= auto
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup manifest run test up down lint fmt bench lock clean backfill image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials
+.PHONY: help setup manifest run test faults mutations up down lint fmt bench lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
 
 help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,13 +23,34 @@ run: setup ## Three hours of a living shop through the hourly DAG on embedded se
 
 test: setup ## Everything that can be proved on one machine
 	@$(BIN)/python -m devstack manifest
-	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term --cov-fail-under=95
+	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --ignore=tests/faults --cov --cov-report=term --cov-fail-under=95
+
+faults: setup ## Kill, cut, starve and confuse it at every step, and look whether a row is lost (docs/guarantees.md)
+	@exec $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist loadfile -q
+
+mutations: setup ## Put twenty bugs into copies of the tree, and see that the tests catch them all
+	@exec $(BIN)/python tests/mutations/prove.py
 
 up: setup ## The Airflow UI with a scheduler on the same shop; Ctrl-C or `make down` ends it
 	@exec $(BIN)/python -m devstack up
 
 down: ## End what `make up` started
 	@if [ -x $(BIN)/python ]; then exec $(BIN)/python -m devstack down; fi
+
+dashboard: setup ## The reports on this laptop, after `make run` or beside `make up`; Ctrl-C ends it
+	@exec $(BIN)/python -m dashboard.launch
+
+dashboard-install: setup
+	@$(BIN)/python -m dashboard.launch install
+
+looker-url: setup ## Links that open Looker Studio on the reports, one for each page
+	@$(BIN)/python -m dashboard.cli urls
+
+docs: manifest ## dbt's documentation as one file, and the reference of pages, metrics and fields
+	@mkdir -p .tideline/docs && cp dbt/target/manifest.json .tideline/docs/
+	@$(BIN)/dbt --quiet docs generate --static --empty-catalog --no-compile --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.tideline/docs
+	@$(BIN)/python -m dashboard.cli docs
+	@echo .tideline/docs/static_index.html
 
 backfill: ## Backfill in a running `make up`: make backfill FROM=2026-01-31T10:00 TO=2026-01-31T12:00
 	@exec $(BIN)/python -m devstack backfill "$(FROM)" "$(TO)"
@@ -80,6 +101,12 @@ gke-credentials: ## Point kubectl at a cluster: CLUSTER, REGION and PROJECT
 chart-docs: setup ## Write the chart's README from its values and their schema
 	@$(BIN)/python helm/docs.py
 
+native: setup ## Build the compiled BSON decoder and install it into .venv (needs Rust; nothing else does)
+	@PYTHONPATH=include exec $(BIN)/python include/native/build.py
+
+fuzz: setup ## Damaged documents through both BSON engines; ARGS="--documents 5000000 --seed 0"
+	@PYTHONPATH=include:tests/support exec $(BIN)/python tests/support/fuzz_bson.py $(ARGS)
+
 lock: setup ## Lock the dependencies; requirements.txt is what the image installs
 	@$(BIN)/uv lock --quiet
 	@$(BIN)/uv export --quiet --frozen --no-default-groups --extra cluster --no-emit-project --format requirements-txt -o requirements.txt
@@ -88,6 +115,8 @@ lock: setup ## Lock the dependencies; requirements.txt is what the image install
 		--no-emit-index-url --custom-compile-command "make lock" include/devstack/bigquery/requirements.in -o include/devstack/bigquery/requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 		--custom-compile-command "make lock" benchmarks/requirements-peers.in -o benchmarks/requirements-peers.txt
+	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --custom-compile-command "make lock" include/dashboard/requirements.in -o include/dashboard/requirements.txt
 
 clean: down ## Remove everything that the other verbs made
 	@rm -rf .venv .tideline dbt/target dbt/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.*

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup, TriggerRule, task
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup, TriggerRule, task, task_group
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowSkipException
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior, TestIndirectSelection
 
@@ -26,10 +27,9 @@ PARAMS = {
     "catch_up": Param(False, type="boolean", title="Catch up from the high-water mark"),
     "full_refresh": Param(False, type="boolean", title="dbt full refresh"),
 }
-WAIT = "the other side may answer later"
 RETRIES = ExceptionRetryPolicy(
     [
-        RetryRule("tideline.errors.RetriableError", RetryAction.RETRY, reason=WAIT),
+        RetryRule("tideline.errors.RetriableError", RetryAction.RETRY, reason="the other side may recover"),
         RetryRule("tideline.errors.FatalError", RetryAction.FAIL, reason="repeating changes nothing"),
     ]
 )
@@ -44,21 +44,20 @@ def body(verb: str, *arguments: Any) -> Any:
 
 
 @task(retry_policy=RETRIES)
-def plan(**context: Any) -> dict[str, dict[str, Any]]:
-    """Read the ledger once; dataset id → window."""
+def plan(dataset_id: str | None = None, **context: Any) -> Any:
+    """Read the ledger once; dataset id → window. Of one dataset that may be big: its ranges."""
     from tideline.connections import run_request
 
-    return body("plan_run", run_request(context))
+    request = run_request(context)
+    return body("plan_ranges", request, dataset_id) if dataset_id else body("plan_run", request)
 
 
 @task(retry_policy=RETRIES)
-def land(dataset_id: str, loads: dict[str, dict[str, Any]], run_id: str | None = None) -> dict[str, Any]:
-    """Source → raw."""
-    from airflow.sdk.exceptions import AirflowSkipException
-
-    if dataset_id not in loads:
+def land(load: dict[str, Any], dataset_id: str | None = None, run_id: str | None = None) -> dict[str, Any]:
+    """Source → raw. Takes a planned load, or the whole plan and which of it."""
+    if dataset_id and dataset_id not in load:
         raise AirflowSkipException("not among the datasets of this run")
-    return body("land_dataset", loads[dataset_id], run_id)
+    return body("land_dataset", load[dataset_id] if dataset_id else load, run_id)
 
 
 @task(retry_policy=RETRIES)
@@ -67,8 +66,15 @@ def refine(landed: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
     return body("refine_dataset", landed, run_id)
 
 
+@task_group(group_id="ranges", prefix_group_id=False)
+def by_range(load: dict[str, Any], dataset_id: str, at_once: int) -> Any:
+    """Land and refine one range of a big load; it does not wait for the others."""
+    landed = land.override(task_id=f"{dataset_id}.land", max_active_tis_per_dagrun=at_once)(load)
+    return refine.override(task_id=f"{dataset_id}.refine")(landed)
+
+
 @task(retry_policy=RETRIES, max_active_tis_per_dag=1)
-def merge(refined: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
+def merge(refined: Any, run_id: str | None = None) -> dict[str, Any]:
     """Parquet → warehouse and ledger."""
     return body("merge_dataset", refined, run_id)
 
@@ -105,22 +111,22 @@ with DAG(
             for dataset in source.datasets:
                 with TaskGroup(dataset.name):
                     table = f"{SETTINGS.project}/{SETTINGS.dataset_prefix}raw_{source.name}/{dataset.name}"
-                    refined = refine(land(dataset.dataset_id, loads))
+                    if split := getattr(dataset, "split", None):
+                        ranges = by_range.partial(dataset_id=dataset.dataset_id, at_once=split.at_once)
+                        refined = ranges.expand(load=plan(dataset.dataset_id))
+                    else:
+                        refined = refine(land(loads, dataset.dataset_id))
                     merged.append(merge.override(outlets=[Asset(f"bigquery/{table}")])(refined))
-    settled = settle(loads, merged)
-    verdict(settled)
+    verdict(settled := settle(loads, merged))
     if (dbt := SETTINGS.dbt_dir) and has_models(dbt, CATALOG):
         project = ProjectConfig(dbt, manifest_path=manifest_path(dbt), install_dbt_deps=False)
-        project.manifest_path = manifest_path(
-            dbt
-        )  # Cosmos's own path type imports every provider to read it, 2 s
+        project.manifest_path = manifest_path(dbt)  # Cosmos's own path type imports every provider, 2 s
         watches = SETTINGS.dbt_mode == "watcher"
+        watcher = {"deferrable": False} if watches else {}
         settled >> DbtTaskGroup(
             group_id="models",
             project_config=project,
-            profile_config=ProfileConfig(
-                "tideline", SETTINGS.dbt_target, profiles_yml_filepath=dbt / "profiles.yml"
-            ),
+            profile_config=ProfileConfig("tideline", SETTINGS.dbt_target, dbt / "profiles.yml"),
             render_config=RenderConfig(
                 load_method=LoadMode.DBT_MANIFEST,
                 test_behavior=TestBehavior.AFTER_EACH if watches else TestBehavior.BUILD,
@@ -130,6 +136,5 @@ with DAG(
             execution_config=ExecutionConfig(
                 ExecutionMode(SETTINGS.dbt_mode), InvocationMode.DBT_RUNNER, TestIndirectSelection.BUILDABLE
             ),
-            operator_args={"full_refresh": "{{ params.full_refresh }}"}
-            | ({"deferrable": False} if watches else {}),
+            operator_args={"full_refresh": "{{ params.full_refresh }}"} | watcher,
         )

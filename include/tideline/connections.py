@@ -132,6 +132,7 @@ class _Clients:
             headers={key: str(value) for key, value in _headers(connection).items()},
             auth=(connection.login, connection.password or "") if connection.login else None,
             deadline_seconds=self._settings.deadline_seconds,
+            body_limit_bytes=self._settings.body_bytes,
         )
         self._closing.callback(session.close)
         return session
@@ -184,9 +185,18 @@ def _connection(conn_id: str, role: str) -> Connection:
 
 
 def _s3_client(connection: Connection) -> Any:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    """Without retries of its own: `lake.retry` tries again, and boto's would multiply its attempts and time.
 
-    return S3Hook(aws_conn_id=connection.conn_id).get_conn()
+    What the connection's `config_kwargs` say comes before this.
+    """
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from botocore.config import Config
+
+    own = S3Hook(aws_conn_id=connection.conn_id).config
+    bounded = Config(
+        connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1, "mode": "standard"}
+    )
+    return S3Hook(aws_conn_id=connection.conn_id, config=bounded.merge(own)).get_conn()
 
 
 def _lake_s3() -> Any:

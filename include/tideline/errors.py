@@ -5,7 +5,8 @@ TidelineError
 │   ├── SourceUnavailableError      a source refuses connections, times out or answers 429/5xx
 │   ├── StoreUnavailableError       the lake does
 │   ├── WarehouseUnavailableError   the warehouse does, or sheds load
-│   └── SourceChangedError          the source changed under the reader; reading again gives a clean view
+│   ├── SourceChangedError          the source changed under the reader; reading again gives a clean view
+│   └── DiskError                   the worker's own disk is full or fails; another worker's may not be
 └── FatalError                  repeating changes nothing until somebody acts
     ├── CatalogError                a declaration is wrong: file, line, key, found, allowed
     ├── SettingsError               an environment variable or connection is missing or malformed
@@ -92,6 +93,10 @@ class WarehouseUnavailableError(RetriableError):
 
 class SourceChangedError(RetriableError):
     """The source changed while it was read."""
+
+
+class DiskError(RetriableError):
+    """The worker's own disk is full or fails."""
 
 
 class FatalError(TidelineError):

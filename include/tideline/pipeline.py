@@ -7,31 +7,54 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tideline import plan as planning
+from tideline import volume
 from tideline.catalog.loader import fingerprint
 from tideline.catalog.model import CsvDataset, HttpDataset, MongoDataset
-from tideline.errors import IntegrityError, SettingsError
-from tideline.lake import keys
 from tideline.lake import manifest as manifests
+from tideline.lake.ranges import Range
 from tideline.land.request import LandRequest
 from tideline.plan import PlannedLoad
+from tideline.splitting import split_load, whole_load
+from tideline.summaries import (
+    Summary,
+    landed_as,
+    landed_summary,
+    newest_manifest,
+    newest_manifests,
+    refined_as,
+    refined_summary,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tideline.catalog.model import AnyDataset, Catalog, Source
-    from tideline.lake.manifest import Manifest, Stage
+    from tideline.lake.manifest import Manifest
     from tideline.lake.store import Store
     from tideline.plan import RunRequest
     from tideline.settings import Settings
     from tideline.warehouse.bigquery import Warehouse
-    from tideline.window import Window
 
+__all__ = [
+    "Deployment",
+    "Summary",
+    "land_dataset",
+    "landed_summary",
+    "merge_dataset",
+    "newest_manifest",
+    "newest_manifests",
+    "plan_ranges",
+    "plan_run",
+    "refine_dataset",
+    "refined_summary",
+    "settle",
+    "split_load",
+]
 log = logging.getLogger(__name__)
-Summary = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,10 +76,19 @@ def plan_run(deployment: Deployment, request: RunRequest) -> dict[str, Summary]:
 
     ledger = Ledger(deployment.open_warehouse())
     ledger.ensure()
-    loads = planning.plan(deployment.catalog, request, ledger.state())
+    past_at = planning.past_wanted(deployment.catalog, request)
+    loads = planning.plan(deployment.catalog, request, ledger.state(past_at))
     for load in loads:
         log.info("planned %s %s (%s)", load.dataset_id, load.window, load.mode)
     return {load.dataset_id: load.to_json() for load in loads}
+
+
+def plan_ranges(deployment: Deployment, request: RunRequest, dataset_id: str) -> list[Summary]:
+    """The planned load of one dataset, cut into ranges where it is big; none where the run leaves it out."""
+    if request.datasets is not None and dataset_id not in request.datasets:
+        return []
+    (planned,) = plan_run(deployment, replace(request, datasets=(dataset_id,))).values()
+    return split_load(deployment, planned)
 
 
 def land_dataset(deployment: Deployment, planned: Summary, run_id: str) -> Summary:
@@ -76,17 +108,20 @@ def land_dataset(deployment: Deployment, planned: Summary, run_id: str) -> Summa
         run_id=run_id,
         catalog_fingerprint=fingerprint(dataset),
         previous=_previous(deployment, load),
+        part=None if load.part is None else Range.from_json(load.part),
         part_bytes=deployment.settings.part_bytes,
         deadline_seconds=deployment.settings.deadline_seconds,
     )
     manifest, uri = _land(deployment, dataset, request)
     seconds = round(time.monotonic() - started, 3)
     log.info(
-        "landed %s %s: %s records, %d bytes in %d parts%s, %.1f s",
-        load.dataset_id, load.window, "?" if manifest.records is None else manifest.records,
-        manifest.bytes, len(manifest.parts), " (unchanged)" if manifest.unchanged else "", seconds,
+        "landed %s %s%s: %s records, %d bytes in %d parts%s, %.1f s, as %s",
+        load.dataset_id, load.window, f" ({request.part})" if request.part else "",
+        "?" if manifest.records is None else manifest.records,
+        manifest.bytes, len(manifest.parts), " (unchanged)" if manifest.unchanged else "", seconds, uri,
     )  # fmt: skip
-    return {**_landed(manifest, uri), "land_seconds": seconds}
+    expected = {"expected": load.expected} if load.expected else {}
+    return {**landed_as(manifest, uri), **expected, "land_seconds": seconds}
 
 
 def refine_dataset(deployment: Deployment, landed: Summary, run_id: str) -> Summary:
@@ -107,6 +142,8 @@ def refine_dataset(deployment: Deployment, landed: Summary, run_id: str) -> Summ
         processed=deployment.processed,
         quarantine=deployment.quarantine,
         run_id=run_id,
+        object_bytes=deployment.settings.object_bytes,
+        decoder=deployment.settings.decoder,
     )
     seconds = round(time.monotonic() - started, 3)
     details = manifest.details
@@ -115,29 +152,45 @@ def refine_dataset(deployment: Deployment, landed: Summary, run_id: str) -> Summ
         landed["dataset_id"], details["refined"], details["quarantined"],
         manifest.bytes, len(manifest.parts), seconds,
     )  # fmt: skip
-    return {**landed, **_refined(manifest, uri), "refine_seconds": seconds}
+    return {**landed, **refined_as(manifest, uri), "refine_seconds": seconds}
 
 
-def merge_dataset(deployment: Deployment, refined: Summary, run_id: str) -> Summary:
+def merge_dataset(deployment: Deployment, refined: Summary | Sequence[Summary], run_id: str) -> Summary:
     """Parquet → one newest row per key, then the ledger row. Adds what the merge did to refine's summary.
 
+    Takes the summaries of all ranges of a load that was split: they are merged as one load.
+
     Raises:
+        ContractError: The load has suspiciously many or few records, and the catalog says to stop then.
         SchemaEvolutionError: The table would have to change in a way that the warehouse does not allow.
         IntegrityError: The load does not hold the rows that were refined.
     """
     from tideline.merge.merge import merge
 
-    dataset = deployment.catalog.dataset(refined["dataset_id"])
+    summary = whole_load(deployment, refined)
+    dataset = deployment.catalog.dataset(summary["dataset_id"])
+    summary = {**summary, **_notes(dataset, summary)}
     result = merge(
         dataset,
-        refined,
+        summary,
         run_id=run_id,
         raw=deployment.raw,
         processed=deployment.processed,
         warehouse=deployment.open_warehouse(),
     )
-    log.info("merged %s: %s", refined["dataset_id"], result.text())
-    return {**refined, **result.to_json()}
+    log.info("merged %s: %s", summary["dataset_id"], result.text())
+    return {**summary, **result.to_json()}
+
+
+def _notes(dataset: AnyDataset, summary: Summary) -> Summary:
+    """What is suspicious about a load; stops it where the catalog says so."""
+    found = volume.outside(dataset, summary.get("landed") or 0, summary.get("expected"))
+    if found is None or dataset.volume is None:
+        return {}
+    if dataset.volume.outside == "stop":
+        raise volume.stopped(dataset, found, summary["processed_manifest_uri"])
+    log.warning("%s: %s", dataset.dataset_id, found)
+    return {"notes": found}
 
 
 def settle(
@@ -157,71 +210,6 @@ def settle(
     for dataset in deployment.catalog.datasets:
         ensure_target(dataset, warehouse)
     return stale
-
-
-def newest_manifest(deployment: Deployment, stage: Stage, dataset_id: str, window: Window | None) -> str:
-    """The URI of the newest committed manifest of that window of the dataset.
-
-    Raises:
-        SettingsError: No window is given.
-        IntegrityError: Nothing is committed for it.
-    """
-    dataset = deployment.catalog.dataset(dataset_id)
-    if window is None:
-        raise SettingsError("which window?", remedy="give --start and --end, or --manifest with its URI")
-    store = {"raw": deployment.raw, "processed": deployment.processed, "quarantine": deployment.quarantine}[
-        stage
-    ]
-    prefix = keys.window_prefix(dataset.source, dataset.name, window)
-    found = [key for key in store.list(prefix) if key.endswith(f"/{keys.MANIFEST}")]
-    if not found:
-        raise IntegrityError(
-            f"nothing is committed in the {stage} stage for {window}",
-            source=dataset.source,
-            dataset=dataset.name,
-            place=store.uri_of(prefix),
-            remedy="run the verb before this one first; the window must be the one it was run with",
-        )
-    return store.uri_of(max(found))
-
-
-def landed_summary(deployment: Deployment, raw_manifest_uri: str) -> Summary:
-    """What `land_dataset` returned, read back from its manifest."""
-    manifest = manifests.read(deployment.raw, raw_manifest_uri)
-    return {**_landed(manifest, raw_manifest_uri), "land_seconds": 0.0}
-
-
-def refined_summary(deployment: Deployment, processed_manifest_uri: str) -> Summary:
-    """What `refine_dataset` returned, read back from its manifest."""
-    manifest = manifests.read(deployment.processed, processed_manifest_uri)
-    landed = landed_summary(deployment, manifest.details["raw_manifest"])
-    return {**landed, **_refined(manifest, processed_manifest_uri), "refine_seconds": 0.0}
-
-
-def _landed(manifest: Manifest, uri: str) -> Summary:
-    return {
-        "dataset_id": f"{manifest.source}.{manifest.dataset}",
-        "window": manifest.window.to_json(),
-        "mode": manifest.details.get("mode", "exact"),
-        "raw_manifest_uri": uri,
-        "landed": manifest.records,
-        "unchanged_source": manifest.unchanged,
-        "parts": len(manifest.parts),
-        "raw_bytes": manifest.bytes,
-    }
-
-
-def _refined(manifest: Manifest, uri: str) -> Summary:
-    details = manifest.details
-    return {
-        "processed_manifest_uri": uri,
-        "quarantine_manifest_uri": details.get("quarantine_uri"),
-        "landed": details["landed"],
-        "refined": details["refined"],
-        "quarantined": details["quarantined"],
-        "processed_bytes": manifest.bytes,
-        "drift": sorted(details.get("drift") or {}),
-    }
 
 
 def _land(deployment: Deployment, dataset: AnyDataset, request: LandRequest[Any]) -> tuple[Manifest, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tideline.catalog.model import HttpDataset
 from tideline.errors import SettingsError
+from tideline.volume import expectation
 from tideline.warehouse.state import DatasetState
 from tideline.window import HOUR, Window, as_utc, format_instant, hour_of
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tideline.catalog.model import AnyDataset, Catalog
 
 Kind = Literal["scheduled", "manual", "backfill"]
-Mode = Literal["scheduled", "exact"]
+Mode = Literal["scheduled", "exact", "reconcile"]
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a worker's clock may be behind the scheduler's; behind a broken clock windows would lose rows."""
@@ -59,22 +60,28 @@ class PlannedLoad:
     window: Window
     mode: Mode
     previous_manifest_uri: str | None = None
+    part: Mapping[str, Any] | None = None
+    """Which range of the load (`tideline.lake.ranges`); None for all of it."""
+    expected: Mapping[str, Any] | None = None
+    """How many records it should have (`tideline.volume`); None where nothing is expected."""
 
     def to_json(self) -> dict[str, Any]:
         """Small enough to travel between tasks."""
+        optional = {"part": self.part, "expected": self.expected}
         return {
             "dataset_id": self.dataset_id,
             "window": self.window.to_json(),
             "mode": self.mode,
             "previous_manifest_uri": self.previous_manifest_uri,
+            **{key: value for key, value in optional.items() if value is not None},
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PlannedLoad:
         """Undo `to_json`."""
-        return cls(
-            data["dataset_id"], Window.from_json(data["window"]), data["mode"], data["previous_manifest_uri"]
-        )
+        window = Window.from_json(data["window"])
+        previous = data["previous_manifest_uri"]
+        return cls(data["dataset_id"], window, data["mode"], previous, data.get("part"), data.get("expected"))
 
 
 def plan(
@@ -97,17 +104,30 @@ def plan(
     """
     start, end, mode = _interval(request)
     start, end = as_utc(start), as_utc(end)
-    _check_over(end, request.now, CLOCK_SKEW if mode == "scheduled" else timedelta(0))
+    _check_over(end, as_utc(request.now), CLOCK_SKEW if mode == "scheduled" else timedelta(0))
     return tuple(
-        PlannedLoad(
-            dataset.dataset_id,
-            Window(_start(dataset, start, state) if mode == "scheduled" else start, end),
-            mode,
-            state.previous_manifest_uri if isinstance(dataset, HttpDataset) else None,
-        )
+        _planned(dataset, (start, end), mode, states.get(dataset.dataset_id, DatasetState()))
         for dataset in _wanted(catalog, request)
-        for state in (states.get(dataset.dataset_id, DatasetState()),)
     )
+
+
+def past_wanted(catalog: Catalog, request: RunRequest) -> datetime | None:
+    """The instant before which past loads matter to this run; None where no dataset asks about them."""
+    asks = any(dataset.volume is not None for dataset in _wanted(catalog, request))
+    _, end, mode = _interval(request)
+    return as_utc(end) if asks and mode == "scheduled" else None
+
+
+def _planned(
+    dataset: AnyDataset, interval: tuple[datetime, datetime], mode: Mode, state: DatasetState
+) -> PlannedLoad:
+    start, end = interval
+    window, expected = Window(start, end), None
+    if mode == "scheduled":
+        window = Window(_start(dataset, start, state), end)
+        expected = expectation(dataset, window, state.past)
+    previous = state.previous_manifest_uri if isinstance(dataset, HttpDataset) else None
+    return PlannedLoad(dataset.dataset_id, window, mode, previous, expected=expected)
 
 
 def _wanted(catalog: Catalog, request: RunRequest) -> tuple[AnyDataset, ...]:

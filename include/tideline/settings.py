@@ -8,13 +8,14 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from tideline.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Decoder = Literal["auto", "native", "python"]
 logger = logging.getLogger(__name__)
 
 _ENVIRONMENTS = ("dev", "ci", "prod")
@@ -56,6 +57,13 @@ class Settings:
     """TIDELINE_DEADLINE_SECONDS: how long one call to a server may take with all its retries."""
     part_bytes: int = 128 << 20
     """TIDELINE_PART_BYTES: uncompressed size at which a new part begins, in bytes."""
+    body_bytes: int = 256 << 20
+    """TIDELINE_BODY_BYTES: the largest body that an API may answer with, decompressed, in bytes."""
+    object_bytes: int = 128 << 30
+    """TIDELINE_OBJECT_BYTES: the largest that one compressed object of a source may inflate to, in bytes."""
+    decoder: Decoder = "auto"
+    """TIDELINE_DECODER: what decodes MongoDB's documents: `native` (compiled; an error where its wheel is not
+    installed), `python`, or `auto`, the first of them that there is. Rows and rejects are the same."""
     dbt_dir: Path | None = _DBT_DIR
     """TIDELINE_DBT_DIR: the dbt project; empty for none."""
     dbt_target: str = "local"
@@ -92,6 +100,9 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         load_table_hours=_positive(env, "TIDELINE_LOAD_TABLE_HOURS", default.load_table_hours),
         deadline_seconds=_positive(env, "TIDELINE_DEADLINE_SECONDS", int(default.deadline_seconds)),
         part_bytes=_positive(env, "TIDELINE_PART_BYTES", default.part_bytes),
+        body_bytes=_positive(env, "TIDELINE_BODY_BYTES", default.body_bytes),
+        object_bytes=_positive(env, "TIDELINE_OBJECT_BYTES", default.object_bytes),
+        decoder=cast("Decoder", _one_of(env, "TIDELINE_DECODER", get_args(Decoder), default.decoder)),
         dbt_dir=None if env.get("TIDELINE_DBT_DIR") == "" else _folder(env, "TIDELINE_DBT_DIR", _DBT_DIR),
         dbt_target=env.get("TIDELINE_DBT_TARGET") or default.dbt_target,
         dbt_mode=_one_of(env, "TIDELINE_DBT_MODE", _DBT_MODES, default.dbt_mode),

@@ -122,7 +122,57 @@ def test_each_merge_emits_one_asset_and_nothing_else_does(dag, catalog):
 
 
 def test_no_task_is_mapped(dag):
+    """The shop's catalog declares no `split`: an hourly run costs no task and no query more."""
     assert [task.task_id for task in dag.tasks if task.is_mapped] == []
+    assert {task.task_id for task in dag.tasks if task.task_id.endswith("plan")} == {"plan"}
+
+
+@pytest.fixture(scope="module")
+def split_dag(airflow_home, tmp_path_factory):
+    """The hourly DAG of a catalog in which one dataset may be big."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    directory = tmp_path_factory.mktemp("split")
+    for path in (ROOT / "include" / "catalog").glob("*.yaml"):
+        text = path.read_text()
+        if path.stem == "shop_mongodb":
+            text = text.replace("  orders:\n", "  orders:\n    split: {records: 1000, at_once: 3}\n")
+        (directory / path.name).write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIDELINE_CATALOG_DIR", str(directory))
+        bag = DagBag(dag_folder=str(ROOT / "dags" / "tideline_hourly.py"))
+    assert bag.import_errors == {}
+    return bag.dags["tideline_hourly"]
+
+
+def test_a_big_dataset_is_landed_and_refined_by_mapped_tasks(split_dag):
+    land, refine, merge = (
+        split_dag.get_task(f"shop_mongodb.orders.{verb}") for verb in ("land", "refine", "merge")
+    )
+
+    assert land.upstream_task_ids == {"shop_mongodb.orders.plan"}
+    assert refine.upstream_task_ids == {land.task_id}
+    assert merge.upstream_task_ids == {refine.task_id}
+    group = land.task_group
+    assert (type(group).__name__, group) == ("MappedTaskGroup", refine.task_group)
+    assert not merge.is_mapped
+    assert (merge.max_active_tis_per_dag, land.max_active_tis_per_dagrun) == (1, 3)
+    assert split_dag.get_task("shop_mongodb.orders.plan").upstream_task_ids == set()
+
+
+def test_other_datasets_stay_as_they_are_beside_a_big_one(split_dag, dag):
+    others = {t.task_id for t in dag.tasks if not t.task_id.startswith("models.")}
+    assert {t.task_id for t in split_dag.tasks if not t.task_id.startswith("models.")} - others == {
+        "shop_mongodb.orders.plan"
+    }
+    assert split_dag.get_task("shop_mongodb.charges.land").upstream_task_ids == {"plan"}
+
+
+def test_a_big_dataset_makes_no_path_longer(split_dag):
+    def depth(task_id):
+        return 1 + max((depth(up) for up in split_dag.get_task(task_id).upstream_task_ids), default=0)
+
+    assert depth("settle") == 5
 
 
 def test_models_are_built_when_a_dataset_failed_and_the_run_is_red_all_the_same(dag):

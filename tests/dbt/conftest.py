@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tideline.catalog.loader import load_catalog
-from tideline.warehouse.names import raw_table
-from tideline.warehouse.schema import REPEATED, Field, raw_layout
+from tideline.warehouse import ledger, names
+from tideline.warehouse.names import TableName, raw_table
+from tideline.warehouse.schema import REPEATED, Field, Layout, raw_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -66,18 +67,31 @@ class RawTables:
 
     def create(self) -> None:
         for dataset in self.catalog.datasets:
-            name = raw_table(dataset, self.settings)
-            self.client.create_dataset(f"{name.project}.{name.dataset}", exists_ok=True)
-            self.client.create_table(raw_layout(dataset).to_table(name))
+            self._create(raw_table(dataset, self.settings), raw_layout(dataset))
+        self._create(self.ledger, ledger.LAYOUT)
+
+    def _create(self, name: TableName, layout: Layout) -> None:
+        self.client.create_dataset(f"{name.project}.{name.dataset}", exists_ok=True)
+        self.client.create_table(layout.to_table(name))
+
+    @property
+    def ledger(self) -> TableName:
+        return names.ops_table(names.LEDGER, self.settings)
 
     def fill(self, dataset_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Make the table hold exactly these rows; a column that a row lacks is NULL."""
         dataset = self.catalog.dataset(dataset_id)
-        fields, table = raw_layout(dataset).fields, raw_table(dataset, self.settings).sql
+        self._fill(raw_layout(dataset).fields, raw_table(dataset, self.settings).sql, rows)
+
+    def fill_ledger(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Let the ledger hold exactly these loads."""
+        self._fill(ledger.LAYOUT.fields, self.ledger.sql, rows)
+
+    def _fill(self, fields: tuple[Field, ...], table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         values = [f"({', '.join(_literals(fields, row))})" for row in rows]
         self._query(f"delete from {table} where true")
-        names = ", ".join(field.name for field in fields)
-        self._query(f"insert into {table} ({names}) values {', '.join(values)}")
+        columns = ", ".join(field.name for field in fields)
+        self._query(f"insert into {table} ({columns}) values {', '.join(values)}")
 
     def rows(self, table: str, columns: str = "*") -> list[dict[str, Any]]:
         """All rows of a table that dbt built, as `marts.fct_orders`."""
@@ -132,11 +146,21 @@ def raw_tables(
 
 
 @pytest.fixture(scope="session")
-def dbt(bigquery_emulator: Emulator, raw_tables: RawTables, tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+def dbt_on(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Settings], Dbt]:
+    """dbt on an emulator, for the deployment of these settings."""
+
+    def make(url: str, settings: Settings) -> Dbt:
+        environment = {
+            "BIGQUERY_EMULATOR_HOST": url,
+            "TIDELINE_PROJECT": settings.project,
+            "TIDELINE_DATASET_PREFIX": settings.dataset_prefix,
+        }
+        return Dbt(tmp_path_factory.mktemp("dbt"), environment)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dbt(bigquery_emulator: Emulator, raw_tables: RawTables, dbt_on: Callable[[str, Settings], Dbt]) -> Dbt:
     """dbt on the emulator, in the deployment of `raw_tables`."""
-    environment = {
-        "BIGQUERY_EMULATOR_HOST": bigquery_emulator.url,
-        "TIDELINE_PROJECT": raw_tables.settings.project,
-        "TIDELINE_DATASET_PREFIX": raw_tables.settings.dataset_prefix,
-    }
-    return Dbt(tmp_path_factory.mktemp("dbt"), environment)
+    return dbt_on(bigquery_emulator.url, raw_tables.settings)

@@ -14,13 +14,25 @@ LAYERS = {
     "intermediate": re.compile(r"int_[a-z0-9_]+"),
     "marts": re.compile(r"(dim|fct|rpt)_[a-z0-9_]+"),
 }
-FACTS = {"fct_orders": "order_id", "fct_order_items": "order_item_id", "fct_charges": "charge_id"}
+FACTS = {
+    "fct_orders": "order_id",
+    "fct_order_items": "order_item_id",
+    "fct_charges": "charge_id",
+    "fct_order_status_changes": "order_status_change_id",
+}
+VERSIONS = {
+    "dim_customer_versions": "customer_version_id",
+    "dim_product_versions": "product_version_id",
+}
+LEDGER = "stg_tideline__loads"
+MOST_MODELS = 35
+"""The hourly DAG runs each model as a task, and each takes seconds."""
 
 
 @pytest.fixture
 def models(parsed):
     found = {n["name"]: n for n in parsed["nodes"].values() if n["resource_type"] == "model"}
-    assert len(found) >= 20
+    assert 20 <= len(found) <= MOST_MODELS
     return found
 
 
@@ -48,19 +60,20 @@ def test_names_say_the_layer(models):
 
 def test_every_dataset_has_one_staging_model(models, catalog):
     staging = {name for name, node in models.items() if layer(node) == "staging"}
-    assert staging == {f"stg_{d.source}__{d.name}" for d in catalog.datasets}
+    assert staging == {LEDGER, *(f"stg_{d.source}__{d.name}" for d in catalog.datasets)}
 
 
 def test_staging_reads_one_source_and_nothing_else(models, parsed):
     for name, node in models.items():
         if layer(node) == "staging":
             (parent,) = parents(node, parsed)
-            assert name == f"stg_{parent['source_name']}__{parent['name']}"
+            table = "loads" if name == LEDGER else parent["name"]
+            assert name == f"stg_{parent['source_name']}__{table}"
 
 
 def test_staging_leaves_out_what_was_deleted(models):
     for node in models.values():
-        if layer(node) == "staging":
+        if layer(node) == "staging" and node["name"] != LEDGER:
             assert "where _deleted_at is null" in node["raw_code"], node["path"]
 
 
@@ -130,23 +143,111 @@ def test_every_model_belongs_to_a_group_with_an_owner(models, parsed):
         assert owners[node["group"]]["email"], node["path"]
 
 
-def test_facts_are_merged_by_key_into_partitions(models):
+def test_incremental_models_are_merged_by_key(models):
     incremental = {name: n for name, n in models.items() if n["config"]["materialized"] == "incremental"}
-    assert {name: node["config"]["unique_key"] for name, node in incremental.items()} == FACTS
+    keys = {name: node["config"]["unique_key"] for name, node in incremental.items()}
+    assert keys == FACTS | VERSIONS
     for name, node in incremental.items():
         config = node["config"]
         assert config["incremental_strategy"] == "merge", name
         assert config["on_schema_change"] == "append_new_columns", name
-        assert config["partition_by"]["field"] in node["columns"], name
         assert set(config["cluster_by"]) <= set(node["columns"]), name
 
 
-def test_incremental_models_look_at_merge_time_and_delete_what_vanished(models):
+def test_facts_lie_in_partitions(models):
+    for name in FACTS:
+        assert models[name]["config"]["partition_by"]["field"] in models[name]["columns"], name
+
+
+def test_facts_look_at_merge_time_and_delete_what_vanished(models):
     for name, key in FACTS.items():
         code = models[name]["raw_code"]
         assert "_merged_at >= {{ merged_since(this) }}" in code, name
-        hooks = [hook["sql"] for hook in models[name]["config"]["post-hook"]]
-        assert any(f"delete_vanished('{key}'" in hook for hook in hooks), name
+        hooks = " ".join(hook["sql"] for hook in models[name]["config"]["post-hook"])
+        parent = "order_id" if name == "fct_order_status_changes" else key
+        assert f"delete_vanished('{parent}'" in hooks, name
+
+
+def test_a_full_refresh_leaves_alone_what_cannot_be_made_again(models):
+    kept = {name for name, node in models.items() if node["config"]["full_refresh"] is False}
+    assert kept == set(VERSIONS)
+
+
+def reports(models):
+    found = {name: node for name, node in models.items() if name.startswith("rpt_")}
+    assert len(found) >= 10
+    return found
+
+
+def sources_above(node, parsed):
+    for parent in parents(node, parsed):
+        if parent["resource_type"] == "source":
+            yield f"{parent['source_name']}.{parent['name']}"
+        elif parent["resource_type"] == "model":
+            yield from sources_above(parent, parsed)
+
+
+def test_reports_say_until_when_they_are_complete(models, parsed):
+    for name, node in reports(models).items():
+        assert node["columns"]["data_as_of"]["data_type"] == "timestamp", name
+        if layer_room(node) == "operations":
+            continue
+        (named,) = re.findall(r"data_as_of\(\[(.+?)\]\)", node["raw_code"], re.DOTALL)
+        datasets = re.findall(r"'(.+?)'", named)
+        assert datasets == sorted(set(datasets)), name
+        assert set(datasets) <= set(sources_above(node, parsed)), name
+
+
+def layer_room(node):
+    return node["path"].split("/")[1]
+
+
+def test_reports_with_days_lie_in_partitions(models):
+    for name, node in reports(models).items():
+        dates = [c for c in node["columns"].values() if c["data_type"] == "date"]
+        partition = node["config"].get("partition_by")
+        assert bool(partition) == bool(dates), name
+        if partition:
+            assert partition["field"] in node["columns"], name
+            assert {"type": "not_null"}.items() <= constraints(node["columns"][partition["field"]]).items()
+
+
+def constraints(column):
+    (found,) = column["constraints"]
+    return found
+
+
+def test_no_report_names_a_person(models):
+    for name, node in reports(models).items():
+        assert not {"first_name", "last_name", "full_name", "email", "phone", "customer_id"} & set(
+            node["columns"]
+        ), name
+
+
+def test_revenue_is_held_against_raw_in_every_report_that_has_it(models, data_tests):
+    held = {
+        (models_name(t), t["test_metadata"]["kwargs"]["column"])
+        for t in data_tests
+        if t["test_metadata"]["name"] == "revenue_as_in_raw"
+    }
+    with_revenue = {
+        (name, "revenue_usd") for name, n in reports(models).items() if "revenue_usd" in n["columns"]
+    }
+    assert held == with_revenue
+    assert len(held) >= 5
+
+
+def models_name(test):
+    return test["attached_node"].rpartition(".")[2]
+
+
+def test_queries_on_guarded_reports_name_their_partitions(models, data_tests):
+    guarded = {name for name, node in models.items() if node["config"].get("require_partition_filter")}
+    assert guarded == {"rpt_weekly_product_sales"}
+    on_guarded = [test for test in data_tests if models_name(test) in guarded]
+    assert len(on_guarded) >= 3
+    for test in on_guarded:
+        assert "week_start_date >=" in (test["config"]["where"] or ""), test["name"]
 
 
 def test_no_dataset_or_project_is_spelled_out(parsed):
@@ -165,7 +266,8 @@ def test_models_end_with_their_last_step(models):
 
 def test_logic_has_unit_tests(parsed):
     covered = {unit["model"] for unit in parsed["unit_tests"].values()}
-    assert covered >= {*FACTS, "rpt_daily_sales", "int_order_items_priced", "int_charges_signed"}
+    logic = {"rpt_daily_payments", "rpt_customer_cohorts", "rpt_weekly_product_sales", "rpt_freshness"}
+    assert covered >= {*FACTS, *logic, "rpt_daily_sales", "int_order_items_priced", "int_charges_signed"}
 
 
 def test_a_data_test_runs_with_one_model_that_is_built_after_all_it_reads(parsed, data_tests):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tideline.catalog import models
+from tideline.warehouse import ledger, names
 from tideline.warehouse.schema import REPEATED, raw_layout
 
 
@@ -18,7 +20,20 @@ def flat(fields, prefix=""):
 
 @pytest.fixture
 def sources(parsed):
-    return {f"{node['source_name']}.{node['name']}": node for node in parsed["sources"].values()}
+    return {
+        f"{node['source_name']}.{node['name']}": node
+        for node in parsed["sources"].values()
+        if node["source_name"] != models.OWN
+    }
+
+
+def test_the_ledger_is_described_as_the_warehouse_makes_it(parsed):
+    (node,) = [node for node in parsed["sources"].values() if node["source_name"] == models.OWN]
+    assert (node["schema"], node["identifier"]) == (names.OPS, names.LEDGER)
+    layout = dict(flat(ledger.LAYOUT.fields))
+    columns = {c["name"]: c["data_type"] for c in node["columns"].values()}
+    assert columns.items() <= layout.items()
+    assert all(column["description"] for column in node["columns"].values())
 
 
 def test_every_dataset_is_a_source_and_every_source_a_dataset(sources, catalog):

@@ -86,11 +86,13 @@ class World:
         assert len(found) == len(rows), f"{dataset_id} holds duplicate keys"
         return found
 
-    def compare(self, hour: int) -> int:
-        """Hold every raw table against the generator's truth, row by row; how many rows were compared."""
+    def compare(self, hour: int, datasets: tuple[str, ...] | None = None) -> int:
+        """Hold every raw table (or these) against the generator's truth, row by row; how many were compared."""
         truth, extras = self.shop.truth(hour), self.shop.expected_extra(hour)
         compared = 0
         for dataset_id, expected in truth.items():
+            if datasets is not None and dataset_id not in datasets:
+                continue
             found = self.warehouse(dataset_id)
             assert found.keys() == expected.keys(), dataset_id
             for key, row in expected.items():

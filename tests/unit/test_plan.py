@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -169,3 +170,12 @@ def test_scheduled_window_leaves_no_gap_behind(mark, first):
         assert load.window.start is None
     else:
         assert load.window.start <= min(hour(mark), hour(first)) - timedelta(hours=1)
+
+
+def test_the_hour_that_comes_twice_is_over_when_its_second_turn_is():
+    """Adding to a local time forgets which of the two turns it is: the hour would not be over yet."""
+    now = datetime(2026, 10, 25, 1, 30, tzinfo=UTC).astimezone(ZoneInfo("Europe/Berlin"))
+    assert now.fold == 1
+    assert set(windows(request("manual", None, now=now)).values()) == {
+        (datetime(2026, 10, 25, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC))
+    }

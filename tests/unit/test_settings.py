@@ -42,6 +42,9 @@ def variable_of(name: str) -> str:
         ("load_table_hours", "1", 1),
         ("deadline_seconds", "30", 30),
         ("part_bytes", "1048576", 1 << 20),
+        ("body_bytes", "1000", 1000),
+        ("object_bytes", "1000000", 1_000_000),
+        ("decoder", "python", "python"),
         ("dbt_dir", "/srv/dbt", Path("/srv/dbt")),
         ("dbt_dir", "", None),
         ("dbt_target", "prod", "prod"),
@@ -61,6 +64,7 @@ def test_the_cases_above_cover_every_field() -> None:
     ("name", "text", "remedy"),
     [
         ("environment", "production", "set it to one of dev, ci, prod"),
+        ("decoder", "rust", "set it to one of auto, native, python"),
         ("dbt_mode", "Local", "set it to one of local, watcher"),
         ("maximum_bytes_billed", "0", "set it to a whole number above 0"),
         ("maximum_bytes_billed", "-1", "set it to a whole number above 0"),

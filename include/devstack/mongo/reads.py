@@ -5,6 +5,7 @@ Owns selection (filter, sort, skip, limit, projection) over snapshots of raw doc
 
 from __future__ import annotations
 
+import random
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +193,7 @@ def aggregate(backend: Backend, request: Request, _session: Session) -> bytes:
     if pipeline and "$match" in pipeline[0]:
         query = pipeline.pop(0)["$match"]
     found = select(backend.storage.find(request.database, request.collection), query)
-    while pipeline and next(iter(pipeline[0]), "") in ("$sort", "$skip", "$limit"):
+    while pipeline and _selects(pipeline[0]):
         found = _selecting_stage(found, *next(iter(pipeline.pop(0).items())))
     if pipeline:
         counted = _counted(found, pipeline)
@@ -202,9 +203,22 @@ def aggregate(backend: Backend, request: Request, _session: Session) -> bytes:
     )
 
 
+def _selects(stage: dict[str, Any]) -> bool:
+    """Whether a stage is done on raw documents; of projections only a list of top-level fields."""
+    name = next(iter(stage), "")
+    if name == "$project":
+        return all(wanted in (0, 1) for wanted in stage[name].values())
+    return name in ("$sort", "$skip", "$limit", "$sample")
+
+
 def _selecting_stage(found: Iterator[bytes], name: str, argument: Value) -> Iterator[bytes]:
     if name == "$sort":
         return iter(_sorted(found, argument))
+    if name == "$project":
+        return map(_projector(argument), found)
+    if name == "$sample":
+        every = list(found)
+        return iter(random.sample(every, min(argument["size"], len(every))))
     return islice(found, argument, None) if name == "$skip" else islice(found, argument)
 
 

@@ -119,6 +119,9 @@ def check_csv(dataset: CsvDataset) -> Iterator[Finding]:
                 ("columns", index),
                 f"found {found}, and a CSV field holds one value; write json if that is JSON text",
             )
+    for name in ("deletes", "delete_threshold"):
+        if name in dataset.model_fields_set:
+            yield (name,), "has no meaning for CSV objects, which do not say what is gone; remove it"
     prefix = dataset.prefix
     if "://" in prefix:
         yield ("prefix",), f'found "{prefix}"; write what follows the bucket, such as products/'

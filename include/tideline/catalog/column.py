@@ -24,6 +24,7 @@ METADATA_COLUMNS = (
     "_row_hash",
     "_merged_at",
     "_deleted_at",
+    "_superseded_at",
     "_extra",
 )
 """The columns that Tideline adds to every raw table; complete, and the same on all of them."""

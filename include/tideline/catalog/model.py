@@ -20,7 +20,7 @@ from tideline.catalog.column import (
     TypeKind,
     refuse,
 )
-from tideline.catalog.options import CsvDialect, Paging, Partition
+from tideline.catalog.options import CsvDialect, CsvSplit, MongoSplit, Paging, Partition, Volume
 from tideline.catalog.scalars import (
     BucketName,
     CollectionName,
@@ -102,6 +102,21 @@ class Dataset(Declaration):
         0.05,
         description="The share of refused rows above which the task fails, after the evidence is written.",
     )
+    deletes: Literal["track", "ignore"] = Field(
+        "track",
+        description="Rows that are gone at the source: they get `_deleted_at`, or stay as they are "
+        "(archives, endpoints that list recent rows only).",
+    )
+    delete_threshold: Share = Field(
+        0.1,
+        description="The share of a table's live rows above which deleting stops with a report instead.",
+    )
+
+    volume: Volume | None = Field(
+        None,
+        description="Which loads are suspiciously large or small; none without.",
+        examples=[{"factor": 10}],
+    )
 
     @property
     def dataset_id(self) -> str:
@@ -112,6 +127,11 @@ class Dataset(Declaration):
     def clustering(self) -> tuple[str, ...]:
         """What the table is clustered by."""
         return self.cluster_by or self.key
+
+    @property
+    def shows_absence(self) -> bool:
+        """Whether each read is whole, so that a row which it does not have is gone."""
+        return False
 
     def column(self, name: str) -> Column:
         """The top-level column of that name.
@@ -144,6 +164,18 @@ class MongoDataset(Dataset):
         "read",
         description="Documents without a change column: read in every window, or in the first load only.",
     )
+    split: MongoSplit | None = Field(
+        None, description="When a load is cut into ranges; never without.", examples=[{"records": 1_000_000}]
+    )
+    source_count: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether the server counts before and after a load: auto where an index makes it cheap.",
+    )
+
+    @property
+    def shows_absence(self) -> bool:
+        """See `Dataset.shows_absence`."""
+        return self.change_column is None and self.deletes == "track"
 
 
 class CsvDataset(Dataset):
@@ -160,6 +192,9 @@ class CsvDataset(Dataset):
     )
     dialect: CsvDialect = Field(
         CsvDialect(), description="How the objects are written.", examples=[{"delimiter": ";"}]
+    )
+    split: CsvSplit | None = Field(
+        None, description="When a load is dealt into groups; never without.", examples=[{"bytes": "1GB"}]
     )
 
     @model_validator(mode="after")
@@ -185,6 +220,11 @@ class HttpDataset(Dataset):
     paging: Paging | None = Field(
         None, description="How pages are asked for; one request without.", examples=[{"size": 100}]
     )
+
+    @property
+    def shows_absence(self) -> bool:
+        """See `Dataset.shows_absence`."""
+        return self.deletes == "track"
 
     @model_validator(mode="after")
     def _fits_http(self) -> Self:

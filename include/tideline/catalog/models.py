@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from tideline.catalog.model import Catalog
 
 
+OWN = "tideline"
+"""What dbt calls the source that is Tideline's own ledger: there in every deployment, in no catalog."""
+
+
 def manifest_path(dbt_dir: Path) -> Path:
     """Where `dbt parse` leaves the manifest of a project."""
     return dbt_dir / "target" / "manifest.json"
@@ -45,7 +49,7 @@ def has_models(dbt_dir: Path | None, catalog: Catalog) -> bool:
 def _sources(path: Path) -> set[tuple[str, str]]:
     try:
         nodes = json.loads(path.read_bytes())["sources"].values()
-        return {(node["source_name"], node["name"]) for node in nodes}
+        return {(node["source_name"], node["name"]) for node in nodes if node["source_name"] != OWN}
     except FileNotFoundError:
         raise SettingsError(
             "the dbt manifest is not there",

@@ -1,4 +1,4 @@
-"""The smaller pieces of a dataset: partition, CSV dialect, paging. Knows neither dataset nor columns."""
+"""The smaller pieces of a dataset: partition, dialect, paging, split, volume. Knows no dataset or columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from tideline.catalog.column import Declaration, refuse
-from tideline.catalog.scalars import ColumnName, CsvCharacter, Flag, Parameter, whole
+from tideline.catalog.scalars import ByteSize, ColumnName, CsvCharacter, Flag, Parameter, Whole, whole
 
 
 class Partition(Declaration):
@@ -59,3 +59,43 @@ class Paging(Declaration):
             text = f"found {self.size_parameter}, the page_parameter too; write another name"
             refuse([(("size_parameter",), text)])
         return self
+
+
+class _Split(Declaration):
+    at_once: Annotated[int, Field(ge=1, le=64), BeforeValidator(whole)] = Field(
+        4, description="How many parts of a load are landed at the same time: what the source can bear."
+    )
+
+
+class MongoSplit(_Split):
+    """When a collection's load is cut into ranges of `_id`, each landed and refined by a task of its own."""
+
+    records: Annotated[Whole, Field(ge=1)] = Field(
+        description="About how many documents a range has; a load of fewer is not cut.", examples=[1_000_000]
+    )
+
+
+class CsvSplit(_Split):
+    """When the objects of a load are dealt into groups, each landed and refined by a task of its own."""
+
+    bytes: ByteSize = Field(
+        description="About how many bytes of objects a group has; a load of fewer is not cut.",
+        examples=["1GB"],
+    )
+
+
+class Volume(Declaration):
+    """What becomes of a load whose size is far from those before it."""
+
+    outside: Literal["warn", "stop"] = Field(
+        "warn", description="warn: log and note it in the ledger; stop: fail before anything is merged."
+    )
+    factor: Annotated[int, Field(ge=2, le=1_000), BeforeValidator(whole)] = Field(
+        10, description="How many times more or fewer records than the median are too many or too few."
+    )
+    history: Annotated[int, Field(ge=4, le=100), BeforeValidator(whole)] = Field(
+        24, description="How many earlier loads the median is taken of."
+    )
+    least: Annotated[int, Field(ge=0), BeforeValidator(whole)] = Field(
+        1_000, description="A difference of at most so many records is never too much."
+    )

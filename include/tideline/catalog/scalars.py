@@ -27,6 +27,7 @@ HTTP_PATH = r"^/([^\s?#/][^\s?#]*)?$"
 PARAMETER = r"^[^\s=&?#]+$"
 CSV_CHARACTER = r"^[\x01-\x09\x0b\x0c\x0e-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]$"
 DURATION = r"^[0-9]{1,6} *[smhd]$"
+SIZE = r"^[0-9]{1,6} *[KMGT]B$"
 
 ADVICE = {
     NAME: "write lower-case letters, digits and _ only, beginning with a letter, at most 63 characters",
@@ -75,6 +76,7 @@ _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_SIZES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SHOWN = 80
 """Characters of a value, and words of a list, that a message shows: what fits on a line or two."""
 _LONGEST = timedelta(days=366)
@@ -117,9 +119,21 @@ def _duration(value: object) -> object:
     raise ValueError("write a duration of at most 366d as 90s, 90m, 2h or 1d")
 
 
+def _size(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(SIZE, value):
+        value = int(value[:-2]) * _SIZES[value[-2]]
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ValueError("write a size above 0 as 500MB or 2GB")
+
+
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Whole = Annotated[int, BeforeValidator(whole)]
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
+ByteSize = Annotated[
+    int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": SIZE, "examples": ["1GB"]})
+]
+"""Bytes; units are decimal."""
 Duration = Annotated[
     timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION})
 ]

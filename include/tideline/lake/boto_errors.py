@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 from http.client import HTTPException
+from typing import TYPE_CHECKING
 
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Trouble(Enum):
@@ -23,8 +28,21 @@ class Trouble(Enum):
     REFUSED = "the server refuses the request"
 
 
-FAILURES = (ClientError, BotoCoreError, HTTPError, HTTPException, OSError)
-"""What a call to boto, or a read from its streaming body, may raise."""
+class GarbledReplyError(Exception):
+    """A reply lacks what each must have: damaged on the way, or cut in its head, which Python accepts."""
+
+
+FAILURES = (
+    ClientError,
+    BotoCoreError,
+    ResponseParserError,
+    GarbledReplyError,
+    HTTPError,
+    HTTPException,
+    OSError,
+    ValueError,
+)
+"""What a call to boto, or a read from its streaming body, may raise; `ValueError` for a date that is none."""
 
 _CODES = {
     Trouble.PRECONDITION: "PreconditionFailed 412",
@@ -55,10 +73,24 @@ _TRANSIENT = (
     boto.CredentialRetrievalError,
     boto.MetadataRetrievalError,
     boto.CapacityNotAvailableError,
+    ResponseParserError,
+    GarbledReplyError,
     HTTPError,
     HTTPException,
     OSError,
+    ValueError,
 )
+
+
+def check_whole(reply: Mapping[str, object], *names: str) -> None:
+    """Check that a reply has what it must have.
+
+    Raises:
+        GarbledReplyError: It has not.
+    """
+    missing = [name for name in names if name not in reply]
+    if missing:
+        raise GarbledReplyError(f"the reply lacks {', '.join(missing)}")
 
 
 def trouble_of(error: Exception) -> Trouble:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tideline.window import as_utc, hour_of
@@ -21,7 +21,19 @@ COUNTS = "_counts.json"
 
 def new_attempt_id(now: datetime) -> str:
     """A name that no other attempt has, sorting by time: `20260131T140502123456Z-9f2c4e1a7b30`."""
-    return f"{as_utc(now):%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(6)}"
+    return f"{_stamp(now)}-{secrets.token_hex(6)}"
+
+
+def new_range_attempt_id(planned_at: datetime, number: int, now: datetime) -> str:
+    """The same for a range of a load: sorts as its ranges do, then by time.
+
+    So the URIs of a load's parts are in the order in which they would be if one attempt had landed them all.
+    """
+    return f"{_stamp(planned_at)}-{number:05d}-{new_attempt_id(now)}"
+
+
+def _stamp(instant: datetime) -> str:
+    return f"{as_utc(instant):%Y%m%dT%H%M%S%f}Z"
 
 
 def dataset_prefix(source: str, dataset: str) -> str:
@@ -33,6 +45,17 @@ def window_prefix(source: str, dataset: str, window: Window) -> str:
     """The folder of one window of a dataset, with a trailing slash; filed under the window's last hour."""
     last_hour = hour_of(window.end - timedelta(microseconds=1))
     return f"{source}/{dataset}/dt={last_hour:%Y-%m-%d}/hour={last_hour:%H}/{window.window_id}/"
+
+
+def day_prefix(source: str, dataset: str, day: date) -> str:
+    """The folder of all windows of a dataset that end within that day, with a trailing slash."""
+    return f"{source}/{dataset}/dt={day:%Y-%m-%d}/"
+
+
+def attempt_of(key: str) -> tuple[str, str] | None:
+    """Window id and attempt id of a manifest's key; None for the key of anything else."""
+    *_, window_id, attempt_id, name = ("", "", *key.split("/"))
+    return (window_id, attempt_id) if name == MANIFEST and window_id and attempt_id else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,13 @@ class Patience:
         """The same rule with another deadline, in seconds."""
         return replace(self, deadline_seconds=seconds)
 
-    def call(self, operation: Callable[[], T]) -> T:
+    def call(self, operation: Callable[[], T], only: type[RetriableError] = RetriableError) -> T:
         """Do it until it succeeds, fails for good, or patience runs out.
+
+        Args:
+            operation: One attempt.
+            only: What it is tried again for; where it talks to a second server that has patience of its own,
+                that one's failure is final, as attempts would multiply otherwise.
 
         Raises:
             RetriableError: The last one, when attempts or time are used up.
@@ -58,7 +63,7 @@ class Patience:
         while True:
             try:
                 return operation()
-            except RetriableError as error:
+            except only as error:
                 budget.pause(error)
 
 

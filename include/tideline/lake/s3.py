@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ChecksumError, FlexibleChecksumError
 
 from tideline.errors import SettingsError, StoreUnavailableError, TidelineError
-from tideline.lake.boto_errors import FAILURES, Trouble, trouble_of
+from tideline.lake.boto_errors import FAILURES, Trouble, check_whole, trouble_of
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.lake.stream import damaged
 from tideline.lake.writeonce import CHUNK_BYTES, Stat, WriteOnceStore
@@ -126,6 +126,7 @@ class S3Store(WriteOnceStore):
     def _stat(self, key: str) -> Stat | None:
         try:
             head = self._client.head_object(**self._at(key))
+            check_whole(head, "ContentLength", "Metadata")
         except FAILURES as error:
             if trouble_of(error) is Trouble.NO_OBJECT:
                 return None
@@ -136,6 +137,7 @@ class S3Store(WriteOnceStore):
         extra: dict[str, Any] = {"Range": f"bytes={offset}-"} if offset else {}
         with self._speaking(key):
             reply = self._client.get_object(**self._at(key), **extra)
+            check_whole(reply, "ContentLength")
         return _Body(reply["Body"], reply["ContentLength"], partial(self._translated, key=key))
 
     def _names(self, prefix: str) -> Iterator[str]:
@@ -149,7 +151,11 @@ class S3Store(WriteOnceStore):
 
     def _page(self, prefix: str, more: dict[str, Any]) -> ListObjectsV2OutputTypeDef:
         with self._speaking(""):
-            return self._client.list_objects_v2(Bucket=self._root.bucket, Prefix=prefix, **more)
+            page = self._client.list_objects_v2(Bucket=self._root.bucket, Prefix=prefix, **more)
+            check_whole(page, "IsTruncated")
+            for entry in page.get("Contents", ()):
+                check_whole(entry, "Key")
+            return page
 
     def _call(self, key: str, operation: Callable[..., Reply], **arguments: object) -> Reply:
         def once() -> Reply:

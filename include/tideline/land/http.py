@@ -17,6 +17,7 @@ from tideline.errors import ContractError, RetriableError, SettingsError, Source
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.land import http_replies as replies
 from tideline.land import http_urls as urls
+from tideline.land.http_digest import check_digest
 from tideline.land.http_pools import Pools
 from tideline.land.http_replies import Answer
 
@@ -184,7 +185,10 @@ class HttpSession:
     def _answer(self, url: str, etag: str | None, response: BaseHTTPResponse, budget: Budget) -> Answer:
         headers = {name.lower(): value for name, value in response.headers.items()}
         replies.check(url, response, headers, conditional=etag is not None)
-        return Answer(url, response.status, headers, self._body(url, response, budget))
+        body = self._body(url, response, budget)
+        if response.status != replies.NOT_MODIFIED:
+            check_digest(url, headers, body)
+        return Answer(url, response.status, headers, body)
 
     def _body(self, url: str, response: BaseHTTPResponse, budget: Budget) -> bytes:
         body = bytearray()
@@ -194,7 +198,7 @@ class HttpSession:
                 raise ContractError(
                     f"the body is larger than {self._body_limit_bytes} bytes",
                     place=url,
-                    remedy="declare paging in the catalog, or a smaller page size",
+                    remedy="declare paging or smaller pages in the catalog, or raise TIDELINE_BODY_BYTES",
                 )
             if budget.seconds_left <= 0:
                 raise replies.too_slow(url, len(body))

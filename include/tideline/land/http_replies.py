@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 _OK = 200
-_NOT_MODIFIED = 304
+NOT_MODIFIED = 304
 _NOT_FOUND = 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT = frozenset({408, 425, 429})
@@ -58,7 +58,7 @@ class Answer:
     @property
     def is_unchanged(self) -> bool:
         """Whether it says that the body is still the one whose ETag was sent along."""
-        return self.status == _NOT_MODIFIED
+        return self.status == NOT_MODIFIED
 
 
 def asked_wait(error: Exception) -> float:
@@ -79,7 +79,7 @@ def check(url: str, response: BaseHTTPResponse, headers: Mapping[str, str], *, c
         SourceRefusedError: Any other status but 200, and 304 where it answers a condition.
     """
     status = response.status
-    if status == _OK or (status == _NOT_MODIFIED and conditional):
+    if status == _OK or (status == NOT_MODIFIED and conditional):
         return
     found = f"status {status}{_excerpt(response)}"
     if status in _TRANSIENT or (status >= 500 and status not in _NEVER):  # noqa: PLR2004 - server errors

@@ -7,18 +7,19 @@ Knows filters, cursors and MongoDB's errors. Does not know what is inside a docu
 from __future__ import annotations
 
 import json
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import zstandard
 from bson import json_util
-from bson.errors import BSONError
-from pymongo import errors as mongo
 from pymongo.read_concern import ReadConcern
 
-from tideline.errors import SettingsError, SourceRefusedError, SourceUnavailableError, TidelineError
+from tideline.errors import SourceRefusedError
 from tideline.land.ahead import ReadAhead
 from tideline.land.framing import DocumentStream
+from tideline.land.mongo_counts import Probe
+from tideline.land.mongo_errors import place_of, speaking
+from tideline.land.mongo_ranges import within
 from tideline.land.request import part_of
 
 if TYPE_CHECKING:
@@ -39,21 +40,14 @@ BATCH_DOCUMENTS = 10_000
 _ZSTD_LEVEL = 1
 _BLOCK_BYTES = 1 << 20
 
-_CREDENTIALS = frozenset({11, 13, 18, 8000})
-"""UserNotFound, Unauthorized, AuthenticationFailed, AtlasError: MongoDB's error codes (error_codes.yml)."""
-_TRANSIENT = frozenset(
-    {6, 7, 24, 43, 50, 63, 89, 91, 112, 133, 134, 136, 150, 175, 189, 202, 234, 237, 246, 262, 391, 462}
-    | {9001, 10107, 11600, 11601, 11602, 13388, 13435, 13436, 16500}
-)
-"""Codes of the same list that say: a host, cursor, primary or time went away, or the server sheds load."""
-
 
 def land(request: LandRequest[MongoDataset], client: MongoClient[Any], store: Store) -> tuple[Manifest, str]:
     """Land one window of a collection; an empty window commits a manifest without parts.
 
     The scan is unsorted, at read concern "majority", without a snapshot. A document that is written while it
     runs may be seen as it was, as it is, or both (the merge keeps the newest), and one whose stamp moves out
-    of the window may be missed: then its new stamp lies in a window that is read later.
+    of the window may be missed: then its new stamp lies in a window that is read later. Where the server
+    can count cheaply it does so before and after the scan (`tideline.land.mongo_counts`).
 
     Returns:
         The committed manifest and its URI.
@@ -61,21 +55,26 @@ def land(request: LandRequest[MongoDataset], client: MongoClient[Any], store: St
     Raises:
         SourceRefusedError: No such collection, or the credentials may not read it.
         SourceUnavailableError: The server cannot be reached, went away, or gave nothing for the deadline.
+        SourceChangedError: The scan gave another number of documents than the server counts.
         SettingsError: The connection is malformed.
     """
     dataset = request.dataset
     attempt = request.begin()
-    criteria = window_filter(dataset, request.window, attempt.extracted_at)
-    scan = ReadAhead(
-        _scan(client, dataset, criteria), wait_seconds=request.deadline_seconds, place=_place(dataset)
-    )
-    with scan as batches:
-        parts = list(_land_parts(attempt, DocumentStream(batches, request.part_bytes), store))
+    criteria = within(request.part, window_filter(dataset, request.window, attempt.extracted_at))
+    probe = Probe.of(client, request, criteria, attempt.extracted_at)
+    batches = scan_documents(client, dataset, criteria)
+    with ReadAhead(batches, wait_seconds=request.deadline_seconds, place=place_of(dataset)) as ahead:
+        parts = list(land_parts(attempt, DocumentStream(ahead, request.part_bytes), store))
+    records = sum(part.records or 0 for part in parts)
     return attempt.commit(
         store,
         parts,
-        records=sum(part.records or 0 for part in parts),
-        details={"request": _described(dataset, criteria)},
+        records=records,
+        details={
+            "request": _described(dataset, criteria),
+            "source": probe.against(records),
+            "whole": dataset.change_column is None,
+        },
     )
 
 
@@ -98,7 +97,8 @@ def window_filter(dataset: MongoDataset, window: Window, clock: datetime) -> dic
     return {"$or": choices}
 
 
-def _land_parts(attempt: Attempt[MongoDataset], documents: DocumentStream, store: Store) -> Iterator[Part]:
+def land_parts(attempt: Attempt[MongoDataset], documents: DocumentStream, store: Store) -> Iterator[Part]:
+    """Store documents as the numbered parts of an attempt."""
     dataset = attempt.request.dataset
     compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
     for number, body in enumerate(documents.parts()):
@@ -114,14 +114,23 @@ def _land_parts(attempt: Attempt[MongoDataset], documents: DocumentStream, store
         yield part_of(written, body.records, origin)
 
 
-def _scan(
-    client: MongoClient[Any], dataset: MongoDataset, criteria: dict[str, Any]
+def scan_documents(
+    client: MongoClient[Any],
+    dataset: MongoDataset,
+    criteria: dict[str, Any],
+    projection: dict[str, int] | None = None,
 ) -> Generator[bytes, None, None]:
-    with _speaking(dataset):
+    """Batches of documents as the server sends them, unsorted, at read concern "majority".
+
+    Raises:
+        SourceRefusedError: No such collection, or the credentials may not read it.
+        SourceUnavailableError: The server cannot be reached, or went away.
+    """
+    with speaking(dataset):
         database = client[dataset.database]
         _check_exists(database, dataset)
         collection = database.get_collection(dataset.collection, read_concern=ReadConcern("majority"))
-        with closing(collection.find_raw_batches(criteria, batch_size=BATCH_DOCUMENTS)) as cursor:
+        with closing(collection.find_raw_batches(criteria, projection, batch_size=BATCH_DOCUMENTS)) as cursor:
             for batch in cursor:
                 yield bytes(batch)
 
@@ -136,50 +145,9 @@ def _check_exists(database: Database[Any], dataset: MongoDataset) -> None:
         f"there is no collection {name!r}; the database has {there or 'none that we may read'}",
         source=dataset.source,
         dataset=dataset.name,
-        place=_place(dataset),
+        place=place_of(dataset),
         remedy="correct database and collection in the catalog, or create the collection (it may be empty)",
     )
-
-
-@contextmanager
-def _speaking(dataset: MongoDataset) -> Iterator[None]:
-    try:
-        yield
-    except (mongo.PyMongoError, BSONError) as error:
-        raise _translated(error, dataset) from error
-
-
-def _translated(error: Exception, dataset: MongoDataset) -> TidelineError:
-    kind, remedy = _meaning(error)
-    return kind(
-        f"MongoDB: {error}",
-        source=dataset.source,
-        dataset=dataset.name,
-        place=_place(dataset),
-        remedy=remedy,
-    )
-
-
-def _meaning(error: Exception) -> tuple[type[TidelineError], str]:
-    if isinstance(error, mongo.OperationFailure):
-        return _meaning_of_code(error)
-    if isinstance(error, (mongo.ConfigurationError, mongo.InvalidURI)):
-        return SettingsError, "correct the connection of this source"
-    if isinstance(error, mongo.InvalidName):
-        return SourceRefusedError, "correct database and collection in the catalog"
-    return SourceUnavailableError, "see whether the server is up and reachable from here; the task retries"
-
-
-def _meaning_of_code(error: mongo.OperationFailure) -> tuple[type[TidelineError], str]:
-    if error.code in _CREDENTIALS:
-        return SourceRefusedError, "give the connection a user and password that may read this collection"
-    if error.code is None or error.code in _TRANSIENT or error.has_error_label("RetryableError"):
-        return SourceUnavailableError, "nothing if it passes; the task retries"
-    return SourceRefusedError, f"look up MongoDB error code {error.code}"
-
-
-def _place(dataset: MongoDataset) -> str:
-    return f"{dataset.database}.{dataset.collection}"
 
 
 def _described(dataset: MongoDataset, criteria: dict[str, Any]) -> dict[str, Any]:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import tideline
 from tideline.lake import manifest as manifests
-from tideline.lake.keys import Folder, new_attempt_id
+from tideline.lake.keys import Folder, new_attempt_id, new_range_attempt_id
 from tideline.lake.manifest import Manifest, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tideline.catalog.model import Dataset
+    from tideline.lake.ranges import Range
     from tideline.lake.store import Store, Written
     from tideline.window import Window
 
 D = TypeVar("D", bound="Dataset")
-log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
@@ -34,24 +33,32 @@ class LandRequest(Generic[D]):
 
     `mode` is "scheduled" for a run that follows the high-water mark, "exact" for one that names its interval.
     `previous` is the newest committed raw manifest of the dataset, for sources that can answer "as before".
+    `part` is the range of the load to land; None for all of it.
     """
 
     dataset: D
     window: Window
-    mode: Literal["scheduled", "exact"]
+    mode: Literal["scheduled", "exact", "reconcile"]
     run_id: str
     catalog_fingerprint: str
     previous: Manifest | None = None
+    part: Range | None = None
     now: Callable[[], datetime] = utc_now
     part_bytes: int = 128 << 20
     deadline_seconds: float = 600.0
 
     def begin(self) -> Attempt[D]:
-        """A new attempt, made just before the source is first read: that instant is its `extracted_at`."""
-        extracted_at = self.now()
-        dataset = self.dataset
-        folder = Folder(dataset.source, dataset.name, self.window, new_attempt_id(extracted_at))
-        return Attempt(self, folder, extracted_at)
+        """A new attempt, made just before the source is first read: that instant is its `extracted_at`.
+
+        That of a range is the instant before any range was read: their rows are then ordered among each other
+        as if one attempt had read them all.
+        """
+        now, part, dataset = self.now(), self.part, self.dataset
+        if part is None:
+            return Attempt(self, Folder(dataset.source, dataset.name, self.window, new_attempt_id(now)), now)
+        attempt_id = new_range_attempt_id(part.planned_at, part.number, now)
+        folder = Folder(dataset.source, dataset.name, self.window, attempt_id)
+        return Attempt(self, folder, part.planned_at)
 
 
 @dataclass(frozen=True)
@@ -86,16 +93,13 @@ class Attempt(Generic[D]):
             code_version=tideline.__version__,
             catalog_fingerprint=request.catalog_fingerprint,
             unchanged=unchanged,
-            details=details,
+            details={**details, "mode": request.mode, **self._range()},
         )
-        uri = manifests.commit(store, manifest)
-        log.info(
-            "%s %s: committed %d parts, %s records, %d bytes%s as %s",
-            request.dataset.dataset_id, request.window, len(manifest.parts),
-            "uncounted" if records is None else records, manifest.bytes,
-            " (source unchanged)" if unchanged else "", uri,
-        )  # fmt: skip
-        return manifest, uri
+        return manifest, manifests.commit(store, manifest)
+
+    def _range(self) -> dict[str, Any]:
+        part = self.request.part
+        return {} if part is None else {"range": part.to_json()}
 
 
 def part_of(written: Written, records: int | None, origin: dict[str, Any]) -> Part:

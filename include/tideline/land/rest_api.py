@@ -62,14 +62,19 @@ def land(request: LandRequest[HttpDataset], session: HttpSession, store: Store) 
     with _naming(request.dataset):
         before = _reusable_pages(request, described)
         if before and _is_unchanged(request.dataset, session, before):
-            details = {"request": described, "pages": before}
+            details = {"request": described, "pages": before, "source": _counted([]), "whole": True}
             return attempt.commit(store, (), records=0, details=details, unchanged=True)
         parts, pages = _land_pages(attempt, session, store)
     return attempt.commit(
         store,
         parts,
         records=sum(part.records or 0 for part in parts),
-        details={"request": described, "pages": pages},
+        details={
+            "request": described,
+            "pages": pages,
+            "source": _counted(parts),
+            "whole": True,
+        },
     )
 
 
@@ -84,6 +89,13 @@ def _land_pages(
         parts.append(part_of(written, page.items, _origin(page)))
         pages.append({"url": page.url, "etag": page.answer.headers.get("etag"), "items": page.items})
     return parts, pages
+
+
+def _counted(parts: list[Part]) -> dict[str, Any]:
+    """How many items the server says there are; `walk` has held that against what came."""
+    texts = [part.origin["headers"].get("x-total-count", "") for part in parts]
+    known = next((text for text in texts if text.isascii() and text.isdigit()), None)
+    return {"kind": "none" if known is None else "total", "count": None if known is None else int(known)}
 
 
 def _reusable_pages(

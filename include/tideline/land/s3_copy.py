@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tideline.errors import SourceChangedError, SourceUnavailableError
 from tideline.land.request import part_of
 from tideline.land.s3_errors import ObjectChangedError, ObjectVanishedError, getting, speaking
+from tideline.land.s3_groups import is_within
 from tideline.land.s3_listing import Found, in_winning_order, list_objects
 from tideline.window import format_instant
 
@@ -101,10 +102,13 @@ class Copier:
         return again
 
     def _copy(self, numbered: tuple[int, Found]) -> Part | Found | None:
-        """The part; or, where the object changed, what it is now; or None where it is gone."""
+        """The part; or, where the object changed, what it is now; or None where it is gone.
+
+        Of a group of objects it is gone too where its new version belongs to a later one, or to the next run.
+        """
         number, found = numbered
         try:
-            return self.patience.call(partial(self._copy_once, number, found))
+            return self.patience.call(partial(self._copy_once, number, found), SourceUnavailableError)
         except ObjectVanishedError:
             return None
         except ObjectChangedError:
@@ -113,7 +117,9 @@ class Copier:
     def _as_it_is_now(self, key: str) -> Found | None:
         """From the listing, whose times are finer than those of a HEAD on some servers."""
         first = next(list_objects(self.client, self._dataset, self.patience, key), None)
-        return first if first is not None and first.key == key else None
+        if first is None or first.key != key or not is_within(self.attempt.request.part, first):
+            return None
+        return first
 
     def _copy_once(self, number: int, found: Found) -> Part:
         place = self._place(found.key)

@@ -9,16 +9,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from tideline.errors import SourceChangedError
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.land.s3_copy import Copied, Copier
-from tideline.land.s3_listing import (
-    Identified,
-    LandedBefore,
-    ObjectIdentity,
-    Selection,
-    list_objects,
-    select,
-)
+from tideline.land.s3_groups import selected, wanted_again
+from tideline.land.s3_listing import Identified, ObjectIdentity, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +38,7 @@ def land(
     *,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> tuple[Manifest, str]:
-    """Land every listed object that no committed load holds.
+    """Land every listed object that no committed load holds; of a group those that are in it.
 
     A run that names its interval ("exact") also lands again what was written in its window. Parts are
     numbered by time of writing, then key: the order in which they should win. Nothing to land commits a
@@ -67,20 +62,31 @@ def land(
     dataset = request.dataset
     within = patience.within(request.deadline_seconds)
     attempt = request.begin()
-    selection = select(
-        list_objects(client, dataset, within),
-        LandedBefore(landed, place=dataset.dataset_id),
-        suffixes=dataset.suffixes,
-        again=lambda found: request.mode == "exact" and request.window.contains(found.last_modified),
-    )
+    again = wanted_again(request.mode, request.window)
+    selection = selected(client, dataset, landed, again, within, request.part)
     _warn(dataset, selection)
     copied = Copier(client, attempt, store, within).copy_all(selection.wanted)
+    _check(dataset, selection, copied)
+    source = {"kind": "bytes", "objects": len(copied.parts), "bytes": sum(p.bytes for p in copied.parts)}
     return attempt.commit(
         store,
         copied.parts,
         records=None if copied.parts else 0,
-        details={"request": _described(request), **_counts(selection, copied)},
+        details={"request": _described(request), "source": source, **_counts(selection, copied)},
     )
+
+
+def _check(dataset: CsvDataset, selection: Selection, copied: Copied) -> None:
+    """Every object is copied, with the bytes that were listed (`CheckedBody`), or was seen to be gone."""
+    if len(copied.parts) + copied.vanished != len(selection.wanted):
+        raise SourceChangedError(
+            f"{len(selection.wanted)} objects were selected, {len(copied.parts)} copied, "
+            f"{copied.vanished} vanished",
+            source=dataset.source,
+            dataset=dataset.name,
+            place=f"s3://{dataset.bucket}/{dataset.prefix}",
+            remedy="nothing if the retry agrees; else this is a defect: report it",
+        )
 
 
 def _warn(dataset: CsvDataset, selection: Selection) -> None:

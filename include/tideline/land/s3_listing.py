@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tideline.errors import IntegrityError
+from tideline.lake.boto_errors import check_whole
 from tideline.land.s3_errors import speaking
 from tideline.window import as_utc
 
@@ -173,8 +174,13 @@ def list_objects(
 def _page(client: S3Client, dataset: CsvDataset, prefix: str, more: str) -> ListObjectsV2OutputTypeDef:
     with speaking(dataset, f"s3://{dataset.bucket}/{prefix}"):
         if more:
-            return client.list_objects_v2(Bucket=dataset.bucket, Prefix=prefix, ContinuationToken=more)
-        return client.list_objects_v2(Bucket=dataset.bucket, Prefix=prefix)
+            page = client.list_objects_v2(Bucket=dataset.bucket, Prefix=prefix, ContinuationToken=more)
+        else:
+            page = client.list_objects_v2(Bucket=dataset.bucket, Prefix=prefix)
+        check_whole(page, "IsTruncated")  # an empty reply would otherwise pass for an empty bucket
+        for entry in page.get("Contents", ()):
+            check_whole(entry, "Key", "ETag", "LastModified", "Size")
+        return page
 
 
 def _found(entry: ObjectTypeDef) -> Found:

@@ -7,17 +7,19 @@ the last part that is whole, and begins again where the count fits none.
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import shutil
 import tempfile
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tideline.errors import IntegrityError
+from tideline.lake.scratch import on_disk
 from tideline.warehouse.names import load_table
 from tideline.warehouse.schema import Layout, load_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import IO
 
     from tideline.catalog.model import Dataset
@@ -25,19 +27,28 @@ if TYPE_CHECKING:
     from tideline.lake.store import Store
     from tideline.warehouse.bigquery import Warehouse
     from tideline.warehouse.names import TableName
+    from tideline.warehouse.schema import Field
 
 log = logging.getLogger(__name__)
 
-_IN_MEMORY_BYTES = 16 << 20
+_IN_MEMORY_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 20
 _SPARE_STEPS = 3
 """Jobs beyond one for each part: an interrupted load may have to begin again."""
 
 
 def fill(
-    dataset: Dataset, manifest: Manifest, load_id: str, *, processed: Store, warehouse: Warehouse
+    dataset: Dataset,
+    manifest: Manifest,
+    load_id: str,
+    *,
+    processed: Store,
+    warehouse: Warehouse,
+    fields: Sequence[Field] | None = None,
 ) -> TableName:
     """Bring the rows of a processed manifest into the load table of `load_id`, whatever is there already.
+
+    Its columns are `fields`; those of the dataset's processed rows where None.
 
     Raises:
         IntegrityError: A part is not what the manifest says, or the table does not come to hold its rows.
@@ -45,7 +56,8 @@ def fill(
         WarehouseRefusedError: It does not pass.
     """
     table = load_table(dataset, load_id, warehouse.settings)
-    layout = Layout(load_fields(dataset), expires_hours=warehouse.settings.load_table_hours)
+    fields = load_fields(dataset) if fields is None else fields
+    layout = Layout(tuple(fields), expires_hours=warehouse.settings.load_table_hours)
     if warehouse.tables.get(table) is None:
         warehouse.tables.create(table, layout)
     parts = [part for part in manifest.parts if part.records]
@@ -57,7 +69,7 @@ def fill(
         if rows not in ends:
             log.warning("%s holds %d rows, which is no whole number of parts; loading anew", table, rows)
         whole = ends.index(rows) if rows in ends else 0
-        _load_next(dataset, parts, whole, table, load_id, processed, warehouse)
+        _load_next(dataset, parts, whole, table, fields, load_id, processed, warehouse)
     raise IntegrityError(
         f"the load table holds {warehouse.count(table)} rows, the manifest has {ends[-1]}",
         source=dataset.source,
@@ -72,13 +84,13 @@ def _load_next(
     parts: list[Part],
     whole: int,
     table: TableName,
+    fields: Sequence[Field],
     load_id: str,
     processed: Store,
     warehouse: Warehouse,
 ) -> None:
     """All parts in one job where the warehouse reads them itself, else the one after those that are whole."""
     labels = {"source": dataset.source, "dataset": dataset.name}
-    fields = load_fields(dataset)
     if all(part.uri.startswith("gs://") for part in parts):
         uris = [part.uri for part in parts]
         warehouse.load_uris(table, uris, fields, key=load_id, labels=labels)
@@ -90,16 +102,7 @@ def _load_next(
 
 
 def _fetch(part: Part, processed: Store, body: IO[bytes]) -> None:
-    """Copy a part into a file that can be sent again, and check it before any of it is sent."""
-    digest = hashlib.sha256()
-    with processed.open(processed.key_of(part.uri)) as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            body.write(chunk)
-    if digest.hexdigest() != part.sha256:
-        raise IntegrityError(
-            f"the part's SHA-256 is {digest.hexdigest()}, its manifest says {part.sha256}",
-            place=part.uri,
-            remedy="the object was damaged; refine the window again",
-        )
+    """Copy a part into a file that can be sent again; the store checks it before any of it is sent."""
+    with on_disk(part.uri), processed.open(processed.key_of(part.uri), sha256=part.sha256) as stream:
+        shutil.copyfileobj(stream, body, _CHUNK_BYTES)
     body.seek(0)

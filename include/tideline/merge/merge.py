@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tideline.lake import manifest as manifests
-from tideline.merge.counts import Counts, counted
+from tideline.merge.absences import absences_of
+from tideline.merge.counts import Counts, counted, stored_counts
 from tideline.merge.load import fill
 from tideline.merge.record import check, ledger_row, load_id_of
-from tideline.merge.sql import Merge, merge_sql
+from tideline.merge.step import fields_of, step_of
 from tideline.warehouse.ledger import Ledger
 from tideline.warehouse.names import raw_table
 from tideline.warehouse.objects import record_objects
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tideline.lake.store import Store
     from tideline.warehouse.bigquery import Warehouse
     from tideline.warehouse.ledger import LedgerRow
+    from tideline.warehouse.names import TableName
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class MergeResult:
         row = self.row
         said = (
             f"{row.refined} rows: {row.inserted} inserted, {row.updated} updated, {row.unchanged} unchanged, "
-            f"{row.revived} revived, {row.stale} stale, {row.duplicates} duplicates"
+            f"{row.revived} revived, {row.stale} stale, {row.duplicates} duplicates; {row.deleted} deleted"
         )
         return f"{said} (committed before)" if self.repeated else said
 
@@ -74,19 +76,22 @@ def merge(
     raw: Store,
     processed: Store,
     warehouse: Warehouse,
+    target: TableName | None = None,
 ) -> MergeResult:
     """Merge what was refined, once.
 
     Args:
         dataset: What it is.
         refined: The refine step's summary: `processed_manifest_uri`, and `mode`, `land_seconds` and
-            `refine_seconds` for the ledger.
+            `refine_seconds` for the ledger; `max_delete_ratio`, where a person allowed more than the catalog.
         run_id: The run that asks, for the ledger.
         raw: The raw stage, for its manifest.
         processed: The processed stage: the Parquet, and the place of the counts.
         warehouse: Where it goes.
+        target: A table to build beside its own; nothing is looked up or recorded then (see `record`).
 
     Raises:
+        ContractError: A whole read lets more rows vanish than may be deleted at once; nothing was merged.
         IntegrityError: Manifest, Parquet, load table and counts do not agree.
         SchemaEvolutionError: The table would have to change in a way that BigQuery does not allow.
         WarehouseUnavailableError: What went wrong may pass; a retry goes on where this try ended.
@@ -99,13 +104,13 @@ def merge(
     load_id = load_id_of(manifest)
     ledger = Ledger(warehouse)
     ledger.ensure()
-    if found := ledger.find(dataset.source, dataset.name, load_id):
+    if target is None and (found := ledger.find(dataset.source, dataset.name, load_id)):
         log.info("%s is in the ledger since %s; nothing is done", load_id, found.committed_at)
         return MergeResult(found, repeated=True)
-    counts = _merge_rows(dataset, manifest, load_id, processed, warehouse)
     raw_uri = str(manifest.details["raw_manifest"])
     raw_manifest = manifests.read(raw, raw_uri)
-    record_objects(warehouse, raw_manifest, raw_uri, load_id=load_id, now=datetime.now(UTC))
+    most = refined.get("max_delete_ratio")
+    counts = _merge_rows(dataset, manifest, raw_manifest, load_id, processed, warehouse, target, most)
     row = ledger_row(
         manifest,
         raw_manifest,
@@ -116,7 +121,47 @@ def merge(
         summary=refined,
         merge_seconds=round(time.monotonic() - started, 3),
     )
+    if target is not None:
+        return MergeResult(row, repeated=False)
+    record_objects(warehouse, raw_manifest, raw_uri, load_id=load_id, now=datetime.now(UTC))
     return MergeResult(ledger.record(row), repeated=False)
+
+
+def record(
+    dataset: Dataset,
+    refined: Mapping[str, Any],
+    *,
+    run_id: str,
+    raw: Store,
+    processed: Store,
+    warehouse: Warehouse,
+) -> LedgerRow:
+    """Enter a load into the ledger that was merged into another table, which has become the dataset's own.
+
+    Its counts are those that were stored when it was merged there.
+
+    Raises:
+        IntegrityError: It was not merged anywhere.
+    """
+    uri = str(refined["processed_manifest_uri"])
+    manifest = manifests.read(processed, uri)
+    check(dataset, manifest, uri)
+    raw_uri = str(manifest.details["raw_manifest"])
+    raw_manifest = manifests.read(raw, raw_uri)
+    load_id = load_id_of(manifest)
+    counts = stored_counts(manifest, processed)
+    row = ledger_row(
+        manifest,
+        raw_manifest,
+        counts,
+        load_id=load_id,
+        run_id=run_id,
+        uri=uri,
+        summary=refined,
+        merge_seconds=float(refined.get("merge_seconds") or 0),
+    )
+    record_objects(warehouse, raw_manifest, raw_uri, load_id=load_id, now=datetime.now(UTC))
+    return Ledger(warehouse).record(row)
 
 
 def ensure_target(dataset: Dataset, warehouse: Warehouse) -> Ensured:
@@ -129,24 +174,28 @@ def ensure_target(dataset: Dataset, warehouse: Warehouse) -> Ensured:
 
 
 def _merge_rows(
-    dataset: Dataset, manifest: Manifest, load_id: str, processed: Store, warehouse: Warehouse
+    dataset: Dataset,
+    manifest: Manifest,
+    raw_manifest: Manifest,
+    load_id: str,
+    processed: Store,
+    warehouse: Warehouse,
+    other: TableName | None = None,
+    max_delete_ratio: float | None = None,
 ) -> Counts:
-    """Load, count, MERGE. A load without rows only makes the table."""
-    target = raw_table(dataset, warehouse.settings)
-    ensured = ensure_target(dataset, warehouse)
-    if not manifest.records:
+    """Load, count, MERGE into the dataset's table, or the other. A load that says nothing only makes it."""
+    target = other or raw_table(dataset, warehouse.settings)
+    ensured = ensure_table(warehouse, target, raw_layout(dataset))
+    absences = absences_of(dataset, raw_manifest, manifest)
+    if not manifest.records and absences is None:
         return Counts()
-    partitions = manifest.details.get("partitions")
-    step = Merge(
-        dataset=dataset,
-        target=target,
-        fields=ensured.fields,
-        load=fill(dataset, manifest, load_id, processed=processed, warehouse=warehouse),
-        window_id=manifest.window.window_id,
-        partitions=None if partitions is None else tuple(partitions),
+    fields = fields_of(dataset, manifest)
+    load = fill(dataset, manifest, load_id, fields=fields, processed=processed, warehouse=warehouse)
+    step = step_of(dataset, manifest, target=target, fields=ensured.fields, load=load, absences=absences)
+    counts = counted(
+        step, manifest, processed=processed, warehouse=warehouse, max_delete_ratio=max_delete_ratio
     )
-    counts = counted(step, manifest, processed=processed, warehouse=warehouse)
-    sql = merge_sql(step)
+    sql = step.sql
     # another statement (newer code) or another table of the name (dropped and made anew) is another job
     digest = hashlib.sha256(f"{sql}\n{ensured.created}".encode()).hexdigest()
     labels = {"source": dataset.source, "dataset": dataset.name, "window": manifest.window.window_id}

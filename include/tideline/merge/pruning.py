@@ -32,8 +32,7 @@ def predicate(dataset: Dataset, partitions: Sequence[str | None] | None, alias: 
     kind = dataset.column(partition.column).type
     stretches = _stretches(sorted({_start(text) for text in partitions if text is not None}), partition)
     conditions = [_condition(column, stretch, kind) for stretch in stretches]
-    if None in partitions:
-        conditions.append(f"{column} IS NULL")
+    conditions.append(f"{column} IS NULL")  # where tombstones of keys are that were never merged
     return conditions[0] if len(conditions) == 1 else f"({' OR '.join(conditions)})"
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tideline.errors import IntegrityError
+from tideline.lake.ranges import describe
+from tideline.warehouse.drift import drift_text, names_text, reasons_text
 from tideline.warehouse.ledger import LedgerRow
 from tideline.window import parse_instant
 
@@ -42,6 +43,7 @@ def check(dataset: Dataset, manifest: Manifest, uri: str) -> None:
             manifest.records == details.get("refined") == in_parts,
             f"refined are {details.get('refined')}, records {manifest.records}, rows in the parts {in_parts}",
         ),
+        ("range" not in details, f"this is {describe(manifest)} of a load, which is merged with the others"),
         (
             details.get("landed") == in_parts + details.get("quarantined", 0),
             f"landed are {details.get('landed')}, refined {in_parts}, "
@@ -72,7 +74,6 @@ def ledger_row(
     """The row that commits the load. From `summary`, the refine step's: mode and seconds."""
     details = manifest.details
     cursor = details.get("cursor") or {}
-    drift = details.get("drift")
     return LedgerRow(
         load_id=load_id,
         run_id=run_id,
@@ -90,7 +91,7 @@ def ledger_row(
         refined=details["refined"],
         quarantined=details["quarantined"],
         **asdict(counts),
-        deleted=0,
+        kind=str(details.get("kind", "rows")),
         cursor_min=_instant(cursor.get("min")),
         cursor_max=_instant(cursor.get("max")),
         null_changes=cursor.get("null"),
@@ -100,12 +101,29 @@ def ledger_row(
         land_seconds=summary.get("land_seconds"),
         refine_seconds=summary.get("refine_seconds"),
         merge_seconds=merge_seconds,
-        drift=json.dumps(drift, ensure_ascii=False) if drift else None,
+        drift=drift_text(details.get("drift")),
+        reasons=reasons_text(details.get("reasons")),
+        empty_columns=names_text(details.get("empty_columns")),
         catalog_fingerprint=raw_manifest.catalog_fingerprint,
         code_version=manifest.code_version,
         unchanged_source=raw_manifest.unchanged,
         extracted_at=raw_manifest.extracted_at,
+        raw_manifest_uris=tuple(raw_manifest.details.get("ranges") or ()),
+        reason=summary.get("reason"),
+        actor=summary.get("actor"),
+        source_count=_source_count(raw_manifest, details["landed"]),
+        ranges=len(raw_manifest.details.get("ranges") or ()) or None,
+        notes=summary.get("notes"),
     )
+
+
+def _source_count(raw_manifest: Manifest, landed: int) -> int | None:
+    """How many records the source has by its own account; None where it did not say.
+
+    Of objects every byte is compared with the source's, so their records are the source's.
+    """
+    source = raw_manifest.details.get("source") or {}
+    return landed if source.get("kind") == "bytes" else source.get("count")
 
 
 def _instant(text: str | None) -> datetime | None:

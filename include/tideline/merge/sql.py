@@ -5,11 +5,18 @@ the change column but never later than the row was read, so that a stamp from th
 updates. The newest version of each key in the load meets the target's row:
 
 * the target is a tombstone and the row was read after it: the key is *revived*, whatever the stamps say;
+* the target has a floor, `_superseded_at`: reads up to that instant count no more. A row read after it wins
+  over a target read before, whatever the stamps say; one read before it is *stale* where the target was not;
 * the row is newer and its content differs: *updated*, but a tombstone stays one;
 * the row is newer and says the same: *unchanged*, and only where and when it was last seen moves on. Without
   that, reads A, B, A merged as 1, 3, 2 would end as B;
 * the very record that the target came from, refined differently (the catalog got a column): *updated*;
 * anything else is *stale* and changes nothing.
+
+A dataset that is read whole each time (`Dataset.shows_absence`) also says what is not there. A row of a read
+older than the newest whole one, which does not have its key, comes too late: it becomes, or stays, a
+tombstone. When that newest read was, the floors of the table's own rows say (`_whole_at`): it is never
+out of step with them. Which rows a whole read turns into tombstones: `tideline.merge.absences`.
 
 So loads may be merged twice, overlap, or come in any order. All names are quoted and all literals escaped.
 """
@@ -19,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tideline.merge import floors
 from tideline.merge.pruning import predicate
 from tideline.merge.values import converted
 from tideline.warehouse.names import literal, quote
@@ -28,11 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tideline.catalog.model import Dataset
+    from tideline.merge.absences import Absences
     from tideline.warehouse.names import TableName
     from tideline.warehouse.schema import Field
-
-OLDEST = "TIMESTAMP '0001-01-01 00:00:00+00'"
-"""The version of a row without a change stamp: older than any."""
 
 OUTCOMES = ("inserted", "updated", "unchanged", "revived", "stale")
 """What can happen to the newest version of a key; the other rows of its key are duplicates."""
@@ -42,7 +48,6 @@ _VERSION = ("_extracted_at", "_raw_uri", "_raw_position")
 _SEEN = ("_window_id", *_VERSION)
 """What moves on when a row is seen again as it was."""
 _LOADED = ("_extra", "_row_hash", *_SEEN)
-_REVIVES = "IFNULL(s._extracted_at > t._deleted_at, FALSE)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,23 @@ class Merge:
     window_id: str
     partitions: tuple[str | None, ...] | None = None
     """Starts of the partitions that the load touches, as ISO texts, and None for NULL; None if not known."""
+    absences: Absences | None = None
+    """What the load says by not having it; None where it says nothing."""
+
+    @property
+    def sql(self) -> str:
+        """See `merge_sql`."""
+        return merge_sql(self)
+
+    @property
+    def counts_sql(self) -> str:
+        """See `counts_sql`."""
+        return counts_sql(self)
 
     @property
     def pruned(self) -> str | None:
         """What is true of every row of the target that the load can meet."""
-        return predicate(self.dataset, self.partitions, "t")
+        return predicate(self.dataset, None if self.absences else self.partitions, "t")
 
     @property
     def same_key(self) -> str:
@@ -74,6 +91,7 @@ def merge_sql(merge: Merge) -> str:
     dataset = merge.dataset
     columns = [quote(column.name) for column in dataset.columns]
     pruned = f"\n  AND {merge.pruned}" if merge.pruned else ""
+    born = floors.born(dataset, merge.absences)
     return f"""\
 MERGE {merge.target.sql} AS t
 USING (
@@ -81,21 +99,21 @@ USING (
 ) AS s
 ON {merge.same_key}{pruned}
 WHEN MATCHED AND (
-  {_REVIVES}
-  OR (s._row_hash IS DISTINCT FROM t._row_hash AND (
-{_indent(_is_newer(dataset, "s", or_same=True), 2)}
-  ))
+  {floors.revives(dataset)}
+  OR (s._row_hash IS DISTINCT FROM t._row_hash AND
+{_indent(_wins(dataset, or_same=True), 2)}
+  )
 ) THEN UPDATE SET
   {_lines(_assignments(merge))}
-WHEN MATCHED AND (
-{_indent(_is_newer(dataset, "s", or_same=False))}
-) THEN UPDATE SET
-  {_lines(f"{name} = s.{name}" for name in _SEEN)}
+WHEN MATCHED AND
+{_indent(_wins(dataset, or_same=False))}
+THEN UPDATE SET
+  {_lines((*(f"{name} = s.{name}" for name in _SEEN), *floors.moved_on(dataset, merge.absences)))}
 WHEN NOT MATCHED THEN INSERT (
-  {_lines((*columns, *_LOADED, "_merged_at", "_deleted_at"))}
+  {_lines((*columns, *_LOADED, "_merged_at", "_deleted_at", "_superseded_at"))}
 ) VALUES (
-  {_lines((*(f"s.{name}" for name in (*columns, *_LOADED)), "CURRENT_TIMESTAMP()", "NULL"))}
-)"""  # noqa: S608 - names are quoted, literals are escaped
+  {_lines((*(f"s.{name}" for name in (*columns, *_LOADED)), "CURRENT_TIMESTAMP()", *born))}
+){floors.vanished(dataset, merge.absences)}"""  # noqa: S608 - names are quoted, literals are escaped
 
 
 def counts_sql(merge: Merge) -> str:
@@ -106,7 +124,8 @@ def counts_sql(merge: Merge) -> str:
     dataset = merge.dataset
     stamp = [dataset.change_column] if dataset.change_column else []
     compared = map(quote, dict.fromkeys([*dataset.key, *stamp]))
-    known = [f"t.{name}" for name in (*compared, *_VERSION, "_row_hash", "_deleted_at")]
+    known = [f"t.{name}" for name in (*compared, *_VERSION, "_row_hash", "_deleted_at", "_superseded_at")]
+    born = f"IF({floors.LATE}, 'stale', 'inserted')" if dataset.shows_absence else "'inserted'"
     pruned = f"\n  WHERE {merge.pruned}" if merge.pruned else ""
     return f"""\
 WITH s AS (
@@ -119,11 +138,11 @@ t AS (
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.is_there IS NULL THEN 'inserted'
-    WHEN {_REVIVES} THEN 'revived'
-    WHEN NOT (
-{_indent(_is_newer(dataset, "s", or_same=True), 3)}
-    ) THEN 'stale'
+    WHEN t.is_there IS NULL THEN {born}
+    WHEN {floors.revives(dataset)} THEN 'revived'
+    WHEN NOT
+{_indent(_wins(dataset, or_same=True), 3)}
+    THEN 'stale'
     WHEN s._row_hash IS DISTINCT FROM t._row_hash THEN 'updated'
     ELSE 'unchanged'
   END AS outcome
@@ -151,7 +170,7 @@ SELECT
   {_lines(values)},
   TO_HEX(MD5(TO_JSON_STRING(STRUCT({hashed})))) AS _row_hash,
   {literal(merge.window_id)} AS _window_id,
-  {_lines(f"l.{name}" for name in _VERSION)}
+  {_lines((*(f"l.{name}" for name in _VERSION), *floors.whole_at(dataset, merge.target)))}
 FROM {merge.load.sql} AS l
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (
@@ -168,18 +187,35 @@ def _assignments(merge: Merge) -> Iterator[str]:
     yield from (f"{quote(field.name)} = NULL" for field in merge.fields if field.name.lower() not in declared)
     yield from (f"{name} = s.{name}" for name in _LOADED)
     yield "_merged_at = CURRENT_TIMESTAMP()"
-    yield f"_deleted_at = IF({_REVIVES}, NULL, t._deleted_at)"
+    if not dataset.shows_absence:
+        yield f"_deleted_at = IF({floors.REVIVES}, NULL, t._deleted_at)"
+    yield from floors.moved_on(dataset, merge.absences)
+
+
+def _wins(dataset: Dataset, *, or_same: bool) -> str:
+    """Whether the row of a key takes the target's place, tombstones aside; never NULL."""
+    return f"""\
+(NOT IFNULL({floors.SUPERSEDED}, FALSE) AND (
+  IFNULL({floors.OVERCOMES}, FALSE)
+  OR (
+{_indent(_is_newer(dataset, "s", or_same=or_same), 2)}
+  )
+))"""
 
 
 def _version(dataset: Dataset, alias: str) -> tuple[str, str, str, str]:
     """The parts of a row's version, most significant first."""
     seen, uri, position = (f"{alias}.{name}" for name in _VERSION)
     if alias == "t":  # a tombstone of a key that was never merged has none of them
-        seen, uri, position = f"IFNULL({seen}, {OLDEST})", f"IFNULL({uri}, '')", f"IFNULL({position}, -1)"
+        seen, uri, position = (
+            f"IFNULL({seen}, {floors.OLDEST})",
+            f"IFNULL({uri}, '')",
+            f"IFNULL({position}, -1)",
+        )
     if dataset.change_column is None:
         return seen, seen, uri, position
     stamp = f"{alias}.{quote(dataset.change_column)}"
-    return f"IFNULL(LEAST({stamp}, {alias}._extracted_at), {OLDEST})", seen, uri, position
+    return f"IFNULL(LEAST({stamp}, {alias}._extracted_at), {floors.OLDEST})", seen, uri, position
 
 
 def _is_newer(dataset: Dataset, source: str, *, or_same: bool) -> str:

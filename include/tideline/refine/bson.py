@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tideline.refine.bson_columns import BatchTooLargeError
 from tideline.refine.bson_decoder import DocumentDecoder
-from tideline.refine.bson_format import SMALLEST_DOCUMENT, int32_at
+from tideline.refine.bson_format import int32_at
 from tideline.refine.contract import Decoded, Reject
 from tideline.refine.streams import PartReader
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from tideline.catalog.model import MongoDataset
     from tideline.lake.manifest import Part
+    from tideline.refine.bson_engine import Engine
+    from tideline.refine.bson_native import NativeDecoder
 
-MAX_DOCUMENT_BYTES = 48 << 20
-"""Thrice what MongoDB stores; a larger length is damage, not a document."""
 BLOCK_BYTES = 4 << 20
 """How much of a part is decoded at a time, unless one document is larger."""
 _LENGTH_BYTES = 4
@@ -30,7 +30,9 @@ _KEPT_BYTES = (1 << 20) + 1
 """How much of an unreadable remainder becomes evidence: one byte more than quarantine keeps, to show more."""
 
 
-def decode_bson(dataset: MongoDataset, part: Part, stream: BinaryIO) -> Iterator[Decoded]:
+def decode_bson(
+    dataset: MongoDataset, part: Part, stream: BinaryIO, engine: Engine = "python"
+) -> Iterator[Decoded]:
     """Decode a stored part in batches, in bounded memory.
 
     A wrong document length ends the part: the documents before it stand, the remainder is one reject.
@@ -39,16 +41,17 @@ def decode_bson(dataset: MongoDataset, part: Part, stream: BinaryIO) -> Iterator
         dataset: Its declaration.
         part: Which part it is; zstd if its URI ends in `.zst`.
         stream: The part's bytes as stored.
+        engine: Which one decodes; the result is the same.
 
     Raises:
         IntegrityError: The compressed stream is damaged or ends early.
     """
     reader = PartReader(dataset, part, stream)
-    decoder = BsonDecoder(dataset)
+    decoder = BsonDecoder(dataset, engine=engine)
     pending, offset, damaged = b"", 0, False
     while not damaged and (block := reader.read(BLOCK_BYTES)):
         pending += block
-        bounds, damaged = cut(pending)
+        bounds, damaged = decoder.cut(pending)
         yield from decoder.batches(pending, bounds, offset)
         pending = pending[bounds[-1] :]
         offset += bounds[-1]
@@ -56,30 +59,26 @@ def decode_bson(dataset: MongoDataset, part: Part, stream: BinaryIO) -> Iterator
         yield decoder.remainder(pending, offset, reader)
 
 
-def cut(data: bytes) -> tuple[list[int], bool]:
-    """Where documents begin and the last whole one ends; whether what follows it cannot be a document."""
-    bounds, position, size = [0], 0, len(data)
-    while size - position >= _LENGTH_BYTES:
-        length = int32_at(data, position)[0]
-        if not SMALLEST_DOCUMENT <= length <= MAX_DOCUMENT_BYTES:
-            return bounds, True
-        if length > size - position:
-            break
-        position += length
-        bounds.append(position)
-    return bounds, False
+def _documents(dataset: MongoDataset, sweep_from: int, engine: Engine) -> DocumentDecoder | NativeDecoder:
+    if engine == "python":
+        return DocumentDecoder(dataset, sweep_from=sweep_from)
+    from tideline.refine.bson_native import NativeDecoder
+
+    return NativeDecoder(dataset)
 
 
 class BsonDecoder:
-    """Bytes → Arrow batches and rejects, for one dataset; a compiled twin may take its place.
+    """Bytes → Arrow batches and rejects, for one dataset.
 
     Args:
         dataset: Its declaration.
-        sweep_from: Fewer documents than this are decoded one by one.
+        sweep_from: Fewer documents than this are decoded one by one (Python's engine only).
+        engine: Which one decodes; the result is the same.
     """
 
-    def __init__(self, dataset: MongoDataset, *, sweep_from: int = 16) -> None:
-        self._documents = DocumentDecoder(dataset, sweep_from=sweep_from)
+    def __init__(self, dataset: MongoDataset, *, sweep_from: int = 16, engine: Engine = "python") -> None:
+        self._documents = _documents(dataset, sweep_from, engine)
+        self.cut = self._documents.cut
 
     def decode(self, data: bytes, base_offset: int = 0) -> Decoded:
         """Decode documents that lie one after another; bytes behind the last whole one become one reject.
@@ -91,7 +90,7 @@ class BsonDecoder:
         Raises:
             BatchTooLargeError: They ask for more memory than a batch may take; `batches` would split them.
         """
-        bounds, damaged = cut(data)
+        bounds, damaged = self.cut(data)
         decoded = self._documents.decode(data, bounds, base_offset)
         rest = data[bounds[-1] :]
         if not rest:
@@ -117,7 +116,7 @@ class BsonDecoder:
 
     def remainder(self, rest: bytes, offset: int, reader: PartReader) -> Decoded:
         """What cannot be cut into documents, with all that the reader still has, as one reject."""
-        damaged, size = cut(rest)[1], len(rest)
+        damaged, size = self.cut(rest)[1], len(rest)
         while block := reader.read(BLOCK_BYTES):
             size += len(block)
             rest = (rest + block)[:_KEPT_BYTES]

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tideline.refine import arrays
 from tideline.refine.bson_columns import MAX_BATCH_CELLS, BatchTooLargeError, convert, types_of
+from tideline.refine.bson_format import MAX_DOCUMENT_BYTES, SMALLEST_DOCUMENT, int32_at
 from tideline.refine.bson_keys import Level
 from tideline.refine.bson_vectors import Batch, Rows
 from tideline.refine.bson_walker import Walker
@@ -24,12 +25,33 @@ from tideline.refine.rows import drift_of, extra_column
 if TYPE_CHECKING:
     from tideline.catalog.model import MongoDataset
     from tideline.refine.arrays import Vector
+    from tideline.refine.fields import Record
     from tideline.refine.rows import Extras, Row
 
 BATCH_DOCUMENTS = 8192
 SWEPT_BYTES = 1 << 20
 """Larger documents are walked: what they may ask for is counted there as it grows."""
 _WORTH_A_SWEEP = 16
+_LENGTH_BYTES = 4
+
+
+def batch_documents(record: Record) -> int:
+    """How many documents of these columns a batch holds at most."""
+    return min(BATCH_DOCUMENTS, MAX_BATCH_CELLS // record.cells + 1)
+
+
+def cut(data: bytes) -> tuple[list[int], bool]:
+    """Where documents begin and the last whole one ends; whether what follows it cannot be a document."""
+    bounds, position, size = [0], 0, len(data)
+    while size - position >= _LENGTH_BYTES:
+        length = int32_at(data, position)[0]
+        if not SMALLEST_DOCUMENT <= length <= MAX_DOCUMENT_BYTES:
+            return bounds, True
+        if length > size - position:
+            break
+        position += length
+        bounds.append(position)
+    return bounds, False
 
 
 class DocumentDecoder:
@@ -43,11 +65,15 @@ class DocumentDecoder:
     def __init__(self, dataset: MongoDataset, *, sweep_from: int = _WORTH_A_SWEEP) -> None:
         record, evolve = record_of(dataset), dataset.unknown_columns == "evolve"
         self.schema = decoded_schema(dataset)
-        self.batch_documents = min(BATCH_DOCUMENTS, MAX_BATCH_CELLS // record.cells + 1)
+        self.batch_documents = batch_documents(record)
         self._record = record
         self._level = Level(record, evolve=evolve, types=types_of)
         self._walker = Walker(record, evolve=evolve)
         self._sweep_from = sweep_from
+
+    def cut(self, data: bytes) -> tuple[list[int], bool]:
+        """See `cut`."""
+        return cut(data)
 
     def decode(self, data: bytes, bounds: list[int], base_offset: int) -> Decoded:
         """Decode the documents that begin and end at `bounds`.

@@ -46,6 +46,8 @@ TYPE_NAMES = {
 """All types of the specification; any other code is `bad_type`."""
 
 SMALLEST_DOCUMENT = 5
+MAX_DOCUMENT_BYTES = 48 << 20
+"""Thrice what MongoDB stores; a larger length is damage, not a document."""
 OLD_BINARY = 2
 _LENGTH_BYTES = 4
 _TOO_LONG, _INFINITE = 0b11000, 0b11110

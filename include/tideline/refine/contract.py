@@ -51,7 +51,8 @@ class Decoded:
     rejects: list[Reject]
     records: int
     drift: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Unknown field path → (records that have it, an example of type or text)."""
+    """Unknown field path → (records that have it, an example of type or text); for a declared column that an
+    object lacks `missing_path` of its field → (records without it, no example)."""
 
 
 class Decoder(Protocol):
@@ -59,6 +60,15 @@ class Decoder(Protocol):
 
     def __call__(self, dataset: AnyDataset, part: Part, stream: BinaryIO) -> Iterator[Decoded]:
         """Decode what is stored; only `stream.read` is used."""
+
+
+MISSING_COLUMN = "(missing column) "
+"""How the drift path of a declared column begins that an object does not have."""
+
+
+def missing_path(field: str) -> str:
+    """The drift path of a declared column, by its name at the source, that an object does not have."""
+    return MISSING_COLUMN + field
 
 
 def arrow_type(column: Column) -> pa.DataType:

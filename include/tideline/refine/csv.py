@@ -5,10 +5,11 @@ more loosely than `tideline.refine.csv_values` says, are read one by one (`tidel
 result is the same as if all were. The work overlaps: inflating and splitting in a thread of their own,
 parsing in the caller's, encoding in the writer's.
 
-The header decides which field is which column: their order is free. A declared column that is missing, an
-empty or doubled name is a `ContractError`; an undeclared column goes to `_extra` and drift, or is refused, as
-the dataset says. An object without any record has no header to compare: it is accepted as empty, and reported
-as drift, since nothing of it can be lost and its raw copy remains.
+The header decides which field is which column: their order is free. A nullable column that is missing is NULL
+in all rows and reported as drift, so that objects older than the column can be replayed. One that is required
+or only spelt otherwise, an empty or doubled name is a `ContractError`; an undeclared column goes to `_extra`
+and drift, or is refused, as the dataset says. An object without any record has no header to compare: it is
+accepted as empty, and reported as drift, since nothing of it can be lost and its raw copy remains.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tideline.refine.csv_frame import LF, is_tidy, last_stop, line_ends
+from tideline.refine.csv_scan import count_of, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -113,9 +114,7 @@ def _gather(rest: bytes, chunks: Iterator[bytes], size: int) -> tuple[bytes, boo
 
 def quotes_in(data: bytes, marks: Marks) -> Positions:
     """Where the quote characters are."""
-    if marks.quote not in data:
-        return NO_QUOTES
-    return np.flatnonzero(np.frombuffer(data, np.uint8) == marks.quote)
+    return places_of(marks.quote, data) if marks.quote in data else NO_QUOTES
 
 
 def _last_end(data: bytes, quotes: Positions, _: Marks) -> int:
@@ -134,7 +133,7 @@ def count_lines(data: bytes) -> int:
     """How many physical lines end in these bytes."""
     if b"\r" in data:
         return len(line_ends(np.frombuffer(data, np.uint8)))
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == LF))
+    return count_of(LF, data)
 
 
 def _oversized(data: bytes, line: int, chunks: Iterator[bytes]) -> tuple[Block, bytes]:

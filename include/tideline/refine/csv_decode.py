@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tideline.refine import arrays
-from tideline.refine.contract import Decoded, Reject, decoded_schema
+from tideline.refine.contract import Decoded, Reject, arrow_type, decoded_schema, missing_path
 from tideline.refine.csv_arrow import ArrowReader, Parsed
 from tideline.refine.csv_blocks import BOM, EVIDENCE_BYTES, Block
 from tideline.refine.csv_exact import ExactReader
@@ -69,6 +69,7 @@ class BlockDecoder:
         numbers = arrays.fixed(pa.int64(), rows.records + self._next, None)
         batch = pa.RecordBatch.from_arrays([*rows.columns, numbers], schema=self._schema)
         drift = {name: (batch.num_rows, example) for name, example in self._examples.items()}
+        drift |= {missing_path(field.column.field): (batch.num_rows, "") for field in self._layout.missing}
         records = batch.num_rows + len(rejects)
         self._next += records
         return Decoded(batch, rejects, records, drift)
@@ -84,8 +85,11 @@ class BlockDecoder:
         names = [extra.name for extra in self._layout.extras]
         for name, column in zip(names, parsed.extras, strict=True):
             self._examples[name] = self._examples[name] or example_of(column)
-        extra = extra_texts(names, parsed.extras, parsed.rows)
-        return _Rows(np.arange(parsed.rows) if records is None else records, [*parsed.columns, extra])
+        columns = list(parsed.columns)
+        for member in self._layout.missing:
+            columns.insert(member.index, pa.nulls(parsed.rows, arrow_type(member.column)))
+        columns.append(extra_texts(names, parsed.extras, parsed.rows))
+        return _Rows(np.arange(parsed.rows) if records is None else records, columns)
 
     def _is_risky(self, block: Block) -> bool:
         """Whether the parser would take something in it that must not be taken as it does."""
@@ -135,13 +139,18 @@ class BlockDecoder:
         return flags
 
     def _undecodable(self, data: bytes, found: Frame) -> Flags:
-        """The records that are not in the dialect's encoding."""
+        """The records that are not in the dialect's encoding; each failure costs what lies before it."""
         flags = np.zeros(len(found.starts), np.bool_)
-        if _decodes(data, self._encoding):
-            return flags
-        for record, (start, end) in enumerate(zip(found.starts, found.ends, strict=True)):
-            flags[record] = not _decodes(data[start:end], self._encoding)
-        return flags
+        view, place = memoryview(data), 0
+        while True:
+            try:
+                str(view[place:], self._encoding)
+            except UnicodeDecodeError as error:
+                record = int(np.searchsorted(found.starts, place + error.start, side="right")) - 1
+                flags[record] = True
+                place = int(found.stops[record])
+            else:
+                return flags
 
     def _read_alone(self, block: Block, found: Frame, records: Positions) -> tuple[_Rows, list[Reject]]:
         """Read these records by the definition."""
@@ -195,11 +204,3 @@ def _flags(mask: pa.Array) -> Flags:
     """An Arrow mask without nulls as numpy's, without the pandas import of `to_numpy`."""
     bits = np.unpackbits(np.frombuffer(mask.buffers()[1], np.uint8), bitorder="little")
     return bits[mask.offset : mask.offset + len(mask)].astype(np.bool_)
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True

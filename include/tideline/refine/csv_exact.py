@@ -52,6 +52,8 @@ class ExactReader:
         if len(cells) != self._layout.width:
             raise ConformError("field_count", f"{len(cells)} fields, expected {self._layout.width}")
         values = [self._value(index, cells[slot.position]) for index, slot in enumerate(self._layout.slots)]
+        for member in self._layout.missing:
+            values.insert(member.index, None)
         return values, self._extra(cells)
 
     def _value(self, index: int, cell: Cell) -> object:

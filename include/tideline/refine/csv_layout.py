@@ -45,21 +45,28 @@ class Layout:
 
     slots: tuple[Slot, ...]
     extras: tuple[Extra, ...]
+    missing: tuple[Field, ...]
+    """Declared columns that the object does not have, in catalog order: they are NULL in all its rows."""
     width: int
 
 
 def read_header(raw: bytes, dataset: CsvDataset, place: Place) -> Layout:
     """Compare the header record with the declared columns. Order does not matter, spelling does.
 
+    A nullable column may be missing, so that objects from before the catalog gained it can be replayed.
+
     Raises:
-        ContractError: It is not a CSV record, names are empty or double, a declared column is missing, or
-            there is an undeclared one and the dataset refuses those.
+        ContractError: It is not a CSV record, names are empty or double, a required column is missing or any
+            is spelt otherwise, or there is an undeclared one and the dataset refuses those.
     """
     names = _names(raw, dataset, place)
-    _check_names(names, dataset, place)
+    members = record_of(dataset).fields
+    _check_names(names, members, place)
     index = {name: position for position, name in enumerate(names)}
-    slots = tuple(Slot(member, index[member.column.field]) for member in record_of(dataset).fields)
-    declared = {slot.column.field for slot in slots}
+    declared = {member.column.field for member in members}
+    present = [member for member in members if member.column.field in index]
+    slots = tuple(Slot(member, index[member.column.field]) for member in present)
+    missing = tuple(member for member in members if member.column.field not in index)
     extras = tuple(Extra(name, position) for name, position in index.items() if name not in declared)
     if extras and dataset.unknown_columns == "refuse":
         raise ContractError(
@@ -67,7 +74,7 @@ def read_header(raw: bytes, dataset: CsvDataset, place: Place) -> Layout:
             remedy="declare them in the catalog, or set unknown_columns to evolve to keep them in _extra",
             **place.where,
         )
-    return Layout(slots, extras, len(names))
+    return Layout(slots, extras, missing, len(names))
 
 
 def _names(raw: bytes, dataset: CsvDataset, place: Place) -> list[str]:
@@ -81,7 +88,7 @@ def _names(raw: bytes, dataset: CsvDataset, place: Place) -> list[str]:
         ) from None
 
 
-def _check_names(names: list[str], dataset: CsvDataset, place: Place) -> None:
+def _check_names(names: list[str], members: tuple[Field, ...], place: Place) -> None:
     found = f"found {_listed(names)}"
     if not all(name.strip() for name in names):
         number = next(number for number, name in enumerate(names, 1) if not name.strip())
@@ -97,25 +104,40 @@ def _check_names(names: list[str], dataset: CsvDataset, place: Place) -> None:
             remedy="have each column named once",
             **place.where,
         )
-    missing = [column.field for column in dataset.columns if column.field not in names]
-    if missing:
-        raise ContractError(
-            f"the header lacks declared columns: {_listed(missing)}; expected "
-            f"{_listed([column.field for column in dataset.columns])} in any order, {found}",
-            remedy=_remedy(missing, names, dataset),
-            **place.where,
-        )
+    _check_missing(names, members, place)
 
 
-def _remedy(missing: list[str], names: list[str], dataset: CsvDataset) -> str:
-    if len(missing) == len(dataset.columns):
+def _check_missing(names: list[str], members: tuple[Field, ...], place: Place) -> None:
+    declared = [member.column.field for member in members]
+    absent = [member for member in members if member.column.field not in names]
+    similar = _similar([name for name in names if name not in declared], absent)
+    if not similar and not any(member.required for member in absent):
+        return
+    whole = len(absent) == len(members)
+    missing = [
+        member.column.field for member in absent if whole or member.required or member.column.field in similar
+    ]
+    raise ContractError(
+        f"the header lacks declared columns: {_listed(missing)}; expected {_listed(declared)} in any order, "
+        f"found {_listed(names)}",
+        remedy=_remedy(similar, whole=whole),
+        **place.where,
+    )
+
+
+def _similar(undeclared: list[str], absent: list[Field]) -> dict[str, str]:
+    """Absent field → the undeclared name in the file that differs from it by case or blanks alone."""
+    close = {name.strip().lower(): name for name in undeclared}
+    found = {member.column.field: close.get(member.column.field.strip().lower()) for member in absent}
+    return {field: name for field, name in found.items() if name is not None}
+
+
+def _remedy(similar: dict[str, str], *, whole: bool) -> str:
+    if whole:
         return (
             "check that the first record is a header, and that delimiter and encoding are as in the dialect"
         )
-    close = {name.strip().lower(): name for name in names}
-    similar = [(field, close[field.lower()]) for field in missing if field.lower() in close]
-    if similar:
-        field, name = similar[0]
+    for field, name in similar.items():
         return f"the file spells {field!r} as {name!r}: give the column `field: {name!r}` in the catalog"
     return "have the object written with these columns, or correct the catalog; nothing of it was taken"
 

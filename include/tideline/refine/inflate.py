@@ -40,8 +40,8 @@ class InflateLimits:
     """Plain bytes per compressed byte; deflate cannot exceed 1032, and real CSV stays below 100."""
     ratio_after_bytes: int = 100_000_000
     """From how many plain bytes on the ratio is looked at."""
-    total_bytes: int = 1 << 40
-    """Plain bytes of one object."""
+    total_bytes: int = 128 << 30
+    """Plain bytes of one object; TIDELINE_OBJECT_BYTES."""
     piece_bytes: int = 1 << 20
     """Plain bytes that are made at a time."""
 
@@ -150,7 +150,8 @@ def _check_size(compressed: int, plain: int, place: Place, limits: InflateLimits
     ratio = plain > limits.ratio_after_bytes and plain > limits.ratio * compressed
     if ratio or plain > limits.total_bytes:
         raise ContractError(
-            f"too_large: {compressed} compressed bytes inflate to more than {plain} bytes",
-            remedy="have it written in smaller objects if this is data; remove it if it is not",
+            f"too_large: {compressed} compressed bytes inflate to {plain} bytes and more",
+            remedy="remove it if it is not data; if it is, have it written in smaller objects, or raise "
+            "TIDELINE_OBJECT_BYTES",
             **place.where,
         )

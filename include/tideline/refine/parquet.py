@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tideline.lake.manifest import Part
+from tideline.lake.scratch import letting_go, on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -76,9 +77,14 @@ class PartWriter:
         self._rows = 0
 
     def write(self, table: pa.Table) -> None:
-        """Add a row group, and store the part if it is full then."""
-        file, writer = self._open = self._open or self._begin(table)
-        writer.write_table(table, row_group_size=table.num_rows)
+        """Add a row group, and store the part if it is full then.
+
+        Raises:
+            DiskError: The worker's own disk is full or fails.
+        """
+        with on_disk(self._place()):
+            file, writer = self._open = self._open or self._begin(table)
+            writer.write_table(table, row_group_size=table.num_rows)
         self._rows += table.num_rows
         if file.tell() >= self._limits.part_bytes:
             self._finish()
@@ -93,21 +99,29 @@ class PartWriter:
         opened, self._open, self._rows = self._open, None, 0
         if opened is not None:
             file, writer = opened
-            with closing(file):
+            with letting_go(self._place()), closing(file):
                 writer.close()  # if it is not closed yet: its finalizer would, on a closed file
+
+    def _place(self) -> str:
+        return self._store.uri_of(self._folder.part(len(self._parts), EXTENSION))
 
     def _begin(self, table: pa.Table) -> tuple[IO[bytes], pq.ParquetWriter]:
         file = tempfile.TemporaryFile(prefix="tideline-")  # noqa: SIM115 - closed by abandon
-        return file, _writer(file, table, self._statistics)
+        try:
+            return file, _writer(file, table, self._statistics)
+        except BaseException:
+            file.close()
+            raise
 
     def _finish(self) -> None:
         if self._open is None:
             return
         file, writer = self._open
-        writer.add_key_value_metadata(self._footer)
-        writer.close()
-        file.seek(0)
-        written = self._store.put_file(self._folder.part(len(self._parts), EXTENSION), file)
+        with on_disk(self._place()):
+            writer.add_key_value_metadata(self._footer)
+            writer.close()
+            file.seek(0)
+            written = self._store.put_file(self._folder.part(len(self._parts), EXTENSION), file)
         self._parts.append(Part(written.uri, written.bytes, written.sha256, self._rows))
         self.abandon()
 

@@ -5,6 +5,7 @@ Knows which decoder belongs to which kind of source. Does not know what batches 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from tideline.errors import FatalError, IntegrityError
@@ -15,40 +16,67 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tideline import settings
     from tideline.catalog.model import AnyDataset, Column
     from tideline.lake.manifest import Manifest, Part
     from tideline.lake.store import Store
+    from tideline.refine.bson_engine import Engine
     from tideline.refine.contract import Decoded, Decoder
 
 _DRAIN_BYTES = 1 << 20
 
 
-def decoder_of(dataset: AnyDataset) -> Decoder:
-    """The decoder for the dataset's kind of source; imports no other."""
-    if dataset.kind == "s3_csv":
-        from tideline.refine.csv import decode_csv
+def engine_for(dataset: AnyDataset, choice: settings.Decoder) -> Engine:
+    """What decodes the dataset, as manifests name it; only documents have a choice.
 
-        return cast("Decoder", decode_csv)
+    Raises:
+        SettingsError: The engine that was asked for is not there.
+    """
+    if dataset.kind != "mongodb":
+        return "python"
+    from tideline.refine.bson_engine import engine_of
+
+    return engine_of(choice)
+
+
+def decoder_of(dataset: AnyDataset, object_bytes: int | None = None, engine: Engine = "python") -> Decoder:
+    """The decoder for the dataset's kind of source; imports no other.
+
+    Args:
+        dataset: Of which kind.
+        object_bytes: What a compressed object of the source may inflate to; None for the default.
+        engine: See `engine_for`.
+    """
+    if dataset.kind == "s3_csv":
+        from tideline.refine.csv import CsvLimits, decode_csv
+        from tideline.refine.inflate import InflateLimits
+
+        inflate = InflateLimits() if object_bytes is None else InflateLimits(total_bytes=object_bytes)
+        return cast("Decoder", partial(decode_csv, limits=CsvLimits(inflate=inflate)))
     if dataset.kind == "mongodb":
         from tideline.refine.bson import decode_bson
 
-        return cast("Decoder", decode_bson)
+        return cast("Decoder", partial(decode_bson, engine=engine))
     from tideline.refine.json import decode_json
 
     return cast("Decoder", decode_json)
 
 
 def decoded_parts(
-    dataset: AnyDataset, landed: Manifest, raw: Store
+    dataset: AnyDataset,
+    landed: Manifest,
+    raw: Store,
+    object_bytes: int | None = None,
+    engine: Engine = "python",
 ) -> Generator[tuple[Part, Decoded], None, None]:
-    """The batches of all parts in order, each with the part that it comes from.
+    """The batches of all parts in order, each with the part that it comes from; see `decoder_of`.
 
     Raises:
         IntegrityError: A part is not what the manifest says, which may show only after its last batch; or a
             decoder does not keep its promise.
         ContractError: A part as a whole does not fit its declaration.
     """
-    decode = decoder_of(dataset)
+    decode = decoder_of(dataset, object_bytes, engine)
     check = _Check(dataset)
     for part in landed.parts:
         records = 0

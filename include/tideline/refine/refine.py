@@ -19,16 +19,19 @@ from tideline.errors import ContractError, IntegrityError
 from tideline.lake import keys
 from tideline.lake import manifest as manifests
 from tideline.lake.manifest import Manifest
+from tideline.refine import events
 from tideline.refine.contract import SEMANTICS
 from tideline.refine.parquet import ParquetLimits, PartWriter
-from tideline.refine.parts import decoded_parts
+from tideline.refine.parts import decoded_parts, engine_for
 from tideline.refine.processed import ProcessedWriter
 from tideline.refine.quarantine import QuarantineWriter
+from tideline.refine.refused import RefusedKeys
 from tideline.refine.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tideline import settings
     from tideline.catalog.model import AnyDataset
     from tideline.lake.manifest import Part, Stage
     from tideline.lake.store import Store
@@ -52,6 +55,8 @@ def refine(
     run_id: str,
     now: Callable[[], datetime] = utc_now,
     limits: ParquetLimits = DEFAULT_LIMITS,
+    object_bytes: int | None = None,
+    decoder: settings.Decoder = "auto",
 ) -> tuple[Manifest, str]:
     """Refine what one landing committed.
 
@@ -64,6 +69,8 @@ def refine(
         run_id: Of the run that asks.
         now: The clock that names the attempt.
         limits: When row groups and parts are full.
+        object_bytes: What a compressed object of the source may inflate to; None for the default.
+        decoder: Which engine decodes documents; `auto` takes the compiled one where it is installed.
 
     Returns:
         The committed processed manifest and its URI.
@@ -72,22 +79,27 @@ def refine(
         ContractError: Too large a share of the records was refused (the evidence is committed then), or an
             object as a whole does not fit the contract.
         IntegrityError: Raw bytes are not what their manifest says, or counts do not add up.
+        SettingsError: The engine that was asked for is not there.
     """
     started = time.monotonic()
     landed = manifests.read(raw, raw_manifest_uri)
     _check_landed(landed, dataset, raw_manifest_uri)
     attempt = _Attempt(dataset, landed, raw_manifest_uri, run_id, keys.new_attempt_id(now()))
-    tally = Tally(dataset, landed.extracted_at)
+    if landed.details.get("kind") == events.KIND:
+        return _refine_events(attempt, raw, processed, limits)
+    engine = engine_for(dataset, decoder)
+    tally, refused_keys = Tally(dataset, landed.extracted_at), RefusedKeys(dataset)
     refused = QuarantineWriter(attempt.folder, attempt.part_writer(quarantine, limits))
     with (
         ProcessedWriter(dataset, landed.extracted_at, attempt.part_writer(processed, limits), limits) as rows,
         refused,
-        closing(decoded_parts(dataset, landed, raw)) as decoded_batches,
+        closing(decoded_parts(dataset, landed, raw, object_bytes, engine)) as decoded_batches,
     ):
         for part, decoded in decoded_batches:
             tally.add(decoded)
             rows.add(decoded.batch, part.uri)
             refused.add(decoded.rejects, part.uri)
+            refused_keys.add(decoded.rejects)
         _check_landed_count(tally, attempt)
         evidence = _commit_evidence(attempt, refused, tally, quarantine)
         _check_threshold(attempt, refused, tally, evidence)
@@ -95,16 +107,41 @@ def refine(
     _check_written(tally, parts, attempt)
     details = {
         **tally.details(),
+        **refused_keys.details(),
         "quarantine_uri": evidence,
         "reasons": dict(refused.reasons.most_common()),
         "raw_manifest": raw_manifest_uri,
         "raw_bytes": landed.bytes,
         "bytes": sum(part.bytes for part in parts),
+        "engine": engine,
+        "semantics": SEMANTICS,
+        "seconds": round(time.monotonic() - started, 3),
+        **attempt.range,
+    }
+    manifest = attempt.manifest("processed", parts, tally.refined, details)
+    return manifest, manifests.commit(processed, manifest)
+
+
+def _refine_events(
+    attempt: _Attempt, raw: Store, processed: Store, limits: ParquetLimits
+) -> tuple[Manifest, str]:
+    """The same for a landing of events, which are typed already."""
+    started = time.monotonic()
+    writer = attempt.part_writer(processed, limits)
+    try:
+        parts = events.processed_events(attempt.dataset, attempt.landed, raw, writer)
+    finally:
+        writer.abandon()
+    details = {
+        **events.details_of(parts, attempt.landed),
+        "raw_manifest": attempt.raw_manifest_uri,
+        "raw_bytes": attempt.landed.bytes,
+        "bytes": sum(part.bytes for part in parts),
         "engine": ENGINE,
         "semantics": SEMANTICS,
         "seconds": round(time.monotonic() - started, 3),
     }
-    manifest = attempt.manifest("processed", parts, tally.refined, details)
+    manifest = attempt.manifest("processed", parts, details["refined"], details)
     return manifest, manifests.commit(processed, manifest)
 
 
@@ -122,6 +159,11 @@ class _Attempt:
     def folder(self) -> keys.Folder:
         """Where it writes, in each store."""
         return keys.Folder(self.dataset.source, self.dataset.name, self.landed.window, self.attempt_id)
+
+    @property
+    def range(self) -> dict[str, Any]:
+        """Which range of a load it is, as the landing says it; nothing for a whole one."""
+        return {key: value for key, value in self.landed.details.items() if key == "range"}
 
     @property
     def where(self) -> dict[str, str]:
@@ -213,7 +255,9 @@ def _commit_evidence(
         "landed": tally.landed,
         "quarantined": tally.quarantined,
         "reasons": dict(refused.reasons.most_common()),
+        "drift": tally.details()["drift"],
         "raw_manifest": attempt.raw_manifest_uri,
+        **attempt.range,
     }
     return manifests.commit(quarantine, attempt.manifest("quarantine", parts, tally.quarantined, details))
 
@@ -221,8 +265,13 @@ def _commit_evidence(
 def _check_threshold(
     attempt: _Attempt, refused: QuarantineWriter, tally: Tally, evidence: str | None
 ) -> None:
+    """Not of a range: the share is the whole load's, and is checked when its ranges are put together.
+
+    Nor of rows that reconciliation picked out: among them are those that were refused before.
+    """
     threshold = attempt.dataset.quarantine_threshold
-    if tally.quarantined <= threshold * tally.landed:
+    is_picked = attempt.range or attempt.landed.details.get("partial")
+    if is_picked or tally.quarantined <= threshold * tally.landed:
         return
     share = tally.quarantined / tally.landed
     raise ContractError(

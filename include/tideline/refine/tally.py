@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from tideline.refine import arrays
 from tideline.refine.contract import DAY_MICROSECONDS, micros
+from tideline.refine.drift import Drift
 from tideline.window import format_instant
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 MAX_PARTITIONS = 1000
 """More distinct partitions are not listed: a predicate of that length prunes nothing."""
-MAX_DRIFT_PATHS = 1000
-"""Undeclared paths of an attempt that are counted one by one."""
-OTHER_PATHS = "…"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WIDTHS = {"hour": 3_600_000_000}
 
@@ -43,25 +41,18 @@ class Tally:
         self.quarantined = 0
         self._cursor = _Cursor(dataset.change_column, extracted_at) if dataset.change_column else None
         self._partitions = _Partitions(dataset.partition) if dataset.partition else None
-        self._drift: dict[str, tuple[int, str]] = {}
+        self._drift = Drift(dataset)
 
     def add(self, decoded: Decoded) -> None:
         """Count one batch."""
         self.landed += decoded.records
         self.refined += decoded.batch.num_rows
         self.quarantined += len(decoded.rejects)
-        for path, (count, example) in decoded.drift.items():
-            self._add_drift(path, count, example)
+        self._drift.add(decoded)
         if decoded.batch.num_rows:
             for part in (self._cursor, self._partitions):
                 if part is not None:
                     part.add(decoded.batch)
-
-    def _add_drift(self, path: str, count: int, example: str) -> None:
-        if path not in self._drift and len(self._drift) >= MAX_DRIFT_PATHS:
-            path, example = OTHER_PATHS, f"more than {MAX_DRIFT_PATHS} paths"
-        before, first = self._drift.get(path, (0, example))
-        self._drift[path] = (before + count, first or example)
 
     def details(self) -> dict[str, Any]:
         """The part of a processed manifest's details that the rows decide."""
@@ -71,10 +62,8 @@ class Tally:
             "quarantined": self.quarantined,
             "cursor": self._cursor.to_json() if self._cursor else None,
             "partitions": self._partitions.to_json() if self._partitions else None,
-            "drift": {
-                path: {"count": count, "example": example}
-                for path, (count, example) in sorted(self._drift.items())
-            },
+            "drift": self._drift.to_json(),
+            "empty_columns": self._drift.empty_columns(),
         }
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from google.cloud import bigquery
 
 from tideline.warehouse import names
-from tideline.warehouse.failures import CLIENT_ERRORS, translate
+from tideline.warehouse.failures import CLIENT_ERRORS, is_transient, translate
 from tideline.warehouse.jobs import Jobs, Work
 from tideline.warehouse.patience import Patience
 from tideline.warehouse.tables import Tables
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from google.cloud.bigquery.table import Row
 
     from tideline.settings import Settings
+    from tideline.warehouse.jobs import Job
     from tideline.warehouse.names import TableName
     from tideline.warehouse.schema import Field
 
@@ -111,11 +112,10 @@ class Warehouse:
             WarehouseRefusedError: It does not pass.
         """
         job = self.run(sql, kind=kind, key=uuid4().hex, labels=labels, parameters=parameters)
-        retry = bigquery.DEFAULT_RETRY.with_timeout(self.settings.deadline_seconds)
+        seconds = self.settings.deadline_seconds
+        retry = bigquery.DEFAULT_RETRY.with_predicate(is_transient).with_timeout(seconds)
         try:
-            yield from job.result(
-                page_size=page_size, retry=retry, job_retry=None, timeout=self.settings.deadline_seconds
-            )
+            yield from job.result(page_size=page_size, retry=retry, job_retry=None, timeout=seconds)
         except CLIENT_ERRORS as error:
             raise translate(error, f"job {job.job_id}") from error
 
@@ -185,8 +185,43 @@ class Warehouse:
 
         return self._jobs.run(self._load_work(table, key, begin))
 
+    def copy(self, source: TableName, target: TableName, *, key: str, replace: bool) -> bigquery.CopyJob:
+        """Copy a table whole, with its schema and layout, in one job: readers see the old rows or the new.
+
+        Args:
+            source: The table to copy.
+            target: Where to; without `replace` there must be nothing.
+            key: What makes it this copy and no other, on any machine; done once for its key.
+            replace: Put it in the place of the table that is there.
+
+        Raises:
+            WarehouseUnavailableError: What went wrong may pass.
+            WarehouseRefusedError: It does not pass.
+        """
+        config = bigquery.CopyJobConfig(
+            labels=names.labels(self.settings, {"kind": "copy"}),
+            write_disposition="WRITE_TRUNCATE" if replace else "WRITE_EMPTY",
+            create_disposition="CREATE_IF_NEEDED",
+        )
+
+        def begin(job_id: str, seconds: float) -> bigquery.CopyJob:
+            return self.client.copy_table(
+                str(source),
+                str(target),
+                job_config=config,
+                job_id=job_id,
+                location=self.settings.location,
+                retry=None,
+                timeout=seconds,
+            )
+
+        def is_same(job: Job) -> bool:
+            return str(getattr(job, "destination", None)) == str(target)
+
+        return self._jobs.run(Work("copy", key, begin, is_same, reuse=True, place=f"{source} into {target}"))
+
     def _load_work(self, table: TableName, key: str, begin: Callable[[str, float], bigquery.LoadJob]) -> Work:
-        def is_same(job: bigquery.QueryJob | bigquery.LoadJob) -> bool:
+        def is_same(job: Job) -> bool:
             return str(getattr(job, "destination", None)) == str(table)
 
         return Work("load", key, begin, is_same, reuse=False, place=f"into {table}")

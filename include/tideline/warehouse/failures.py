@@ -9,7 +9,7 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth
 from google.resumable_media import common as media
 
-from tideline.errors import TidelineError, WarehouseRefusedError, WarehouseUnavailableError
+from tideline.errors import RetriableError, TidelineError, WarehouseRefusedError, WarehouseUnavailableError
 from tideline.warehouse.reasons import REASONS, verdict
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ CLIENT_ERRORS = (
 )
 """What calls of the client raise: answers, lost connections, credentials, broken uploads."""
 
+_NOT_FOUND = 404
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
 _MESSAGE_LENGTH = 1000
@@ -34,13 +35,18 @@ def translate(error: BaseException, place: str) -> TidelineError:
     """The error of ours that says the same; `place` is the job or table concerned."""
     if isinstance(error, exceptions.GoogleAPICallError):
         return _of_answer(error, place)
-    if isinstance(error, auth.GoogleAuthError) and not _is_transient(error):
+    if isinstance(error, auth.GoogleAuthError) and not _may_pass(error):
         return WarehouseRefusedError(
             f"the credentials do not work: {_short(error)}",
             place=place,
             remedy="renew the credentials of the connection tideline_warehouse",
         )
     return WarehouseUnavailableError(f"no answer from the warehouse: {_short(error)}", place=place)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether what the client raised may pass, by the same table; its own leaves out the 504 of a gateway."""
+    return isinstance(error, CLIENT_ERRORS) and isinstance(translate(error, ""), RetriableError)
 
 
 def of_job(result: Mapping[str, object], place: str) -> TidelineError:
@@ -52,6 +58,8 @@ def _of_answer(error: exceptions.GoogleAPICallError, place: str) -> TidelineErro
     details = error.errors[0] if error.errors else {}
     reason = str(details.get("reason", "")) if isinstance(details, dict) else ""
     code = int(error.code or 0)
+    if code == _NOT_FOUND and "upload_id=" in str(error):
+        return WarehouseUnavailableError(f"the upload is gone, it begins anew: {_short(error)}", place=place)
     if reason not in REASONS and (code == _TOO_MANY_REQUESTS or code >= _SERVER_ERRORS):
         return WarehouseUnavailableError(f"the warehouse answered {code}: {_short(error)}", place=place)
     return _build(reason or _BY_CODE.get(code, ""), str(error.message or error), place)
@@ -71,7 +79,7 @@ def _build(reason: str, message: str, place: str) -> TidelineError:
     )
 
 
-def _is_transient(error: auth.GoogleAuthError) -> bool:
+def _may_pass(error: auth.GoogleAuthError) -> bool:
     return isinstance(error, auth.TransportError) or bool(getattr(error, "retryable", False))
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tideline.settings import Settings
     from tideline.warehouse.patience import Patience
 
-    Job: TypeAlias = bigquery.QueryJob | bigquery.LoadJob
+    Job: TypeAlias = bigquery.QueryJob | bigquery.LoadJob | bigquery.CopyJob
 
 DONE = "DONE"
 _MOST_NUMBERS = 100

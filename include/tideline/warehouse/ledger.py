@@ -1,20 +1,22 @@
 """The ledger: one row per load that committed. The source of high-water marks and of all reports about loads.
 
-Knows its table, not how a load is made.
+Knows how rows get in and out, not how a load is made. Rows are only ever added.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+import json
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from google.cloud import bigquery
 
 from tideline.errors import IntegrityError
 from tideline.warehouse import names, objects
-from tideline.warehouse.schema import REQUIRED, Field, Layout
-from tideline.warehouse.state import DatasetState
+from tideline.warehouse.ledger_table import LAYOUT, LedgerRow
+from tideline.warehouse.schema import REPEATED
+from tideline.warehouse.state import DatasetState, PastLoad, state_sql
 from tideline.warehouse.tables import ensure_table
 
 if TYPE_CHECKING:
@@ -22,104 +24,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tideline.catalog.model import Dataset
-    from tideline.warehouse.bigquery import Warehouse
+    from tideline.warehouse.bigquery import Parameter, Warehouse
     from tideline.warehouse.objects import LandedObject
+    from tideline.warehouse.schema import Field
 
-LAYOUT = Layout(
-    fields=(
-        Field(
-            "load_id", "STRING", REQUIRED, description="Names the load: dataset, window and refine attempt."
-        ),
-        Field("run_id", "STRING", REQUIRED),
-        Field("source", "STRING", REQUIRED),
-        Field("dataset", "STRING", REQUIRED),
-        Field("window_start", "TIMESTAMP", description="NULL for a window without lower bound."),
-        Field("window_end", "TIMESTAMP", REQUIRED),
-        Field("window_id", "STRING", REQUIRED),
-        Field("attempt_id", "STRING", REQUIRED, description="The refine attempt."),
-        Field(
-            "mode", "STRING", REQUIRED, description="scheduled, or exact for a run that named its interval."
-        ),
-        Field("raw_manifest_uri", "STRING", REQUIRED),
-        Field("processed_manifest_uri", "STRING", REQUIRED),
-        Field("quarantine_manifest_uri", "STRING"),
-        Field("landed", "INT64", REQUIRED, description="Records in raw: refined + quarantined."),
-        Field(
-            "refined", "INT64", REQUIRED, description="Rows that conform: the sum of the six counts below."
-        ),
-        Field("quarantined", "INT64", REQUIRED),
-        Field("inserted", "INT64", REQUIRED),
-        Field("updated", "INT64", REQUIRED),
-        Field("unchanged", "INT64", REQUIRED, description="Newer versions that say the same."),
-        Field("revived", "INT64", REQUIRED, description="Tombstones that came back."),
-        Field("stale", "INT64", REQUIRED, description="Versions older than what the table held."),
-        Field("duplicates", "INT64", REQUIRED, description="Older versions of a key within the load."),
-        Field("deleted", "INT64", REQUIRED, description="Rows that became tombstones."),
-        Field("cursor_min", "TIMESTAMP", description="Smallest change stamp of the load."),
-        Field("cursor_max", "TIMESTAMP", description="Greatest change stamp of the load."),
-        Field("null_changes", "INT64", description="Rows without a change stamp."),
-        Field("future_changes", "INT64", description="Rows stamped later than they were read."),
-        Field("raw_bytes", "INT64", REQUIRED),
-        Field("processed_bytes", "INT64", REQUIRED),
-        Field("land_seconds", "FLOAT64"),
-        Field("refine_seconds", "FLOAT64"),
-        Field("merge_seconds", "FLOAT64"),
-        Field("drift", "STRING", description="JSON: unknown fields, with counts and examples."),
-        Field("catalog_fingerprint", "STRING", REQUIRED),
-        Field("code_version", "STRING", REQUIRED),
-        Field("unchanged_source", "BOOL", REQUIRED, description="The source answered that nothing changed."),
-        Field("extracted_at", "TIMESTAMP", REQUIRED, description="When the source was read: data as of."),
-        Field("committed_at", "TIMESTAMP", REQUIRED, description="When the load was merged."),
-    ),
-    partition_column="committed_at",
-    clustering=("source", "dataset"),
-    description="One row for each load that was merged.",
-)
+__all__ = ["LAYOUT", "Ledger", "LedgerRow"]
 
-
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """One committed load; the columns of `LAYOUT`. `committed_at` is set by the warehouse."""
-
-    load_id: str
-    run_id: str
-    source: str
-    dataset: str
-    window_start: datetime | None
-    window_end: datetime
-    window_id: str
-    attempt_id: str
-    mode: str
-    raw_manifest_uri: str
-    processed_manifest_uri: str
-    quarantine_manifest_uri: str | None
-    landed: int
-    refined: int
-    quarantined: int
-    inserted: int
-    updated: int
-    unchanged: int
-    revived: int
-    stale: int
-    duplicates: int
-    deleted: int
-    cursor_min: datetime | None
-    cursor_max: datetime | None
-    null_changes: int | None
-    future_changes: int | None
-    raw_bytes: int
-    processed_bytes: int
-    land_seconds: float | None
-    refine_seconds: float | None
-    merge_seconds: float | None
-    drift: str | None
-    catalog_fingerprint: str
-    code_version: str
-    unchanged_source: bool
-    extracted_at: datetime
-    committed_at: datetime | None = None
-
-
+PAGE_ROWS = 5_000
 _COLUMNS = tuple(field.name for field in fields(LedgerRow))
 
 
@@ -136,12 +47,23 @@ class Ledger:
         objects_table = names.ops_table(names.LANDED_OBJECTS, self._warehouse.settings)
         ensure_table(self._warehouse, objects_table, objects.LAYOUT)
 
-    def state(self) -> dict[str, DatasetState]:
-        """How far every dataset has come, by dataset id, in one query whose answer is one row per dataset."""
-        rows = self._warehouse.rows(state_sql(self._table.sql), kind="state")
+    def state(self, past_at: datetime | None = None) -> dict[str, DatasetState]:
+        """How far every dataset has come, by dataset id, in one query whose answer is one row per dataset.
+
+        Args:
+            past_at: Also say how much the loads before this instant had; None to leave that out.
+        """
+        rows = self._warehouse.rows(
+            state_sql(self._table.sql, with_past=past_at is not None),
+            kind="state",
+            parameters=[bigquery.ScalarQueryParameter("at", "TIMESTAMP", past_at)] if past_at else (),
+        )
         return {
             f"{row['source']}.{row['dataset']}": DatasetState(
-                row["high_water_mark"], row["raw_manifest_uri"], row["catalog_fingerprint"]
+                row["high_water_mark"],
+                row["raw_manifest_uri"],
+                row["catalog_fingerprint"],
+                tuple(PastLoad(**load) for load in json.loads(row.get("past") or "[]")),
             )
             for row in rows
         }
@@ -161,6 +83,22 @@ class Ledger:
             ],
         )
         return next((LedgerRow(**dict(row.items())) for row in rows), None)
+
+    def history(self, source: str, dataset: str) -> Iterator[LedgerRow]:
+        """Every row of the dataset, as it was committed one after another; streamed in pages."""
+        rows = self._warehouse.rows(
+            f"SELECT {', '.join(_COLUMNS)} FROM {self._table.sql}\n"  # noqa: S608 - the name is quoted
+            "WHERE source = @source AND dataset = @dataset\n"
+            "ORDER BY committed_at, load_id",
+            kind="ledger",
+            labels={"source": source, "dataset": dataset},
+            parameters=[
+                bigquery.ScalarQueryParameter("source", "STRING", source),
+                bigquery.ScalarQueryParameter("dataset", "STRING", dataset),
+            ],
+            page_size=PAGE_ROWS,
+        )
+        return (LedgerRow(**dict(row.items())) for row in rows)
 
     def record(self, row: LedgerRow) -> LedgerRow:
         """Commit a load; once committed its row stays as it is.
@@ -196,10 +134,7 @@ class Ledger:
             kind="commit",
             key=key,
             labels={"source": row.source, "dataset": row.dataset},
-            parameters=[
-                bigquery.ScalarQueryParameter(field.name, field.type, getattr(row, field.name))
-                for field in given
-            ],
+            parameters=[_parameter(field, getattr(row, field.name)) for field in given],
         )
 
     def landed_objects(self, dataset: Dataset) -> Iterator[LandedObject]:
@@ -207,37 +142,7 @@ class Ledger:
         return objects.landed_objects(self._warehouse, dataset)
 
 
-def state_sql(table: str) -> str:
-    """Per dataset its high-water mark (as `tideline.window.high_water_mark`), and its newest read.
-
-    Windows are put in order of their starts, the unbounded first. One that begins after all before it have
-    ended opens a gap; the chain is what lies before the first gap. Reads that brought nothing new are passed
-    over: conditional requests need the manifest that names the bodies.
-    """
-    order = "window_start IS NOT NULL, window_start, window_end, load_id"
-    over = f"PARTITION BY source, dataset ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND"
-    return f"""\
-WITH windows AS (
-  SELECT source, dataset, window_start, window_end, load_id,
-    MAX(window_end) OVER ({over} 1 PRECEDING) AS covered
-  FROM {table}
-),
-chains AS (
-  SELECT source, dataset, window_end,
-    SUM(IF(window_start IS NOT NULL AND (covered IS NULL OR window_start > covered), 1, 0))
-      OVER ({over} CURRENT ROW) AS gaps
-  FROM windows
-),
-marks AS (
-  SELECT source, dataset, MAX(IF(gaps = 0, window_end, NULL)) AS high_water_mark
-  FROM chains
-  GROUP BY source, dataset
-),
-reads AS (
-  SELECT source, dataset, raw_manifest_uri, catalog_fingerprint
-  FROM {table}
-  WHERE NOT unchanged_source
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY source, dataset ORDER BY extracted_at DESC, load_id DESC) = 1
-)
-SELECT source, dataset, high_water_mark, raw_manifest_uri, catalog_fingerprint
-FROM marks LEFT JOIN reads USING (source, dataset)"""  # noqa: S608 - the name is quoted
+def _parameter(field: Field, value: Any) -> Parameter:  # noqa: ANN401  of any column
+    if field.mode == REPEATED:
+        return bigquery.ArrayQueryParameter(field.name, field.type, list(value))
+    return bigquery.ScalarQueryParameter(field.name, field.type, value)

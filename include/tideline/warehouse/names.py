@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from tideline.catalog.model import Dataset
     from tideline.settings import Settings
@@ -52,6 +54,11 @@ def literal(text: str) -> str:
 def raw_table(dataset: Dataset, settings: Settings) -> TableName:
     """Where a dataset's rows live: `raw_<source>.<dataset>`."""
     return TableName(settings.project, f"{settings.dataset_prefix}raw_{dataset.source}", dataset.name)
+
+
+def beside(table: TableName, kind: str, instant: datetime) -> TableName:
+    """A table beside another, named after it: `orders__shadow_20260131T140502123456Z`."""
+    return replace(table, table=f"{table.table}__{kind}_{instant.astimezone(UTC):%Y%m%dT%H%M%S%f}Z")
 
 
 def load_table(dataset: Dataset, load_id: str, settings: Settings) -> TableName:

@@ -10,7 +10,9 @@ from google.cloud import bigquery
 
 from tideline.warehouse import names
 from tideline.warehouse.bigquery import NDJSON
+from tideline.warehouse.ledger_table import LAYOUT as LEDGER_LAYOUT
 from tideline.warehouse.schema import REQUIRED, Field, Layout
+from tideline.warehouse.state import REWIND
 from tideline.warehouse.tables import ensure_table
 from tideline.window import format_instant
 
@@ -53,14 +55,16 @@ class LandedObject(NamedTuple):
 
 
 def landed_objects(warehouse: Warehouse, dataset: Dataset) -> Iterator[LandedObject]:
-    """Every identity in a committed load of the dataset, by key in UTF-8 byte order, streamed in pages."""
+    """Every identity in a committed load of the dataset, by key in UTF-8 byte order, streamed in pages.
+
+    After a rewind to T, objects from T on count only once they have been landed again.
+    """
     table = names.ops_table(names.LANDED_OBJECTS, warehouse.settings)
+    ledger = names.ops_table(names.LEDGER, warehouse.settings)
     ensure_table(warehouse, table, LAYOUT)
+    ensure_table(warehouse, ledger, LEDGER_LAYOUT)
     rows = warehouse.rows(
-        f"SELECT object_key, etag, last_modified FROM {table.sql}\n"  # noqa: S608 - the name is quoted
-        "WHERE source = @source AND dataset = @dataset\n"
-        "GROUP BY object_key, etag, last_modified\n"
-        "ORDER BY object_key, last_modified",
+        _objects_sql(table.sql, ledger.sql),
         kind="objects",
         labels={"source": dataset.source, "dataset": dataset.name},
         parameters=[
@@ -71,6 +75,23 @@ def landed_objects(warehouse: Warehouse, dataset: Dataset) -> Iterator[LandedObj
     )
     for row in rows:
         yield LandedObject(row["object_key"], row["etag"], row["last_modified"])
+
+
+def _objects_sql(table: str, ledger: str) -> str:
+    return f"""\
+WITH rewinds AS (
+  SELECT window_end, committed_at
+  FROM {ledger}
+  WHERE mode = '{REWIND}' AND source = @source AND dataset = @dataset
+  QUALIFY ROW_NUMBER() OVER (ORDER BY committed_at DESC, load_id DESC) = 1
+)
+SELECT object_key, etag, last_modified
+FROM {table}
+LEFT JOIN rewinds ON TRUE
+WHERE source = @source AND dataset = @dataset
+  AND (committed_at IS NULL OR last_modified < window_end OR landed_at > committed_at)
+GROUP BY object_key, etag, last_modified
+ORDER BY object_key, last_modified"""  # noqa: S608 - the names are quoted
 
 
 def record_objects(

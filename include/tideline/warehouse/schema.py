@@ -98,6 +98,9 @@ METADATA = (
     Field("_row_hash", "STRING", description="MD5 of the declared columns and _extra."),
     Field("_merged_at", "TIMESTAMP", description="When its content was last written here."),
     Field("_deleted_at", "TIMESTAMP", description="When its absence was observed; NULL while it is there."),
+    Field(
+        "_superseded_at", "TIMESTAMP", description="Reads of its key up to then count no more; mostly NULL."
+    ),
     Field("_extra", "JSON", description="Fields that the catalog does not declare."),
 )
 """What every raw table has beside the declared columns (`tideline.catalog.model.METADATA_COLUMNS`)."""

@@ -105,7 +105,7 @@ def ensure_table(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensur
         SchemaEvolutionError: It would have to change in another way; says what a person would run.
     """
     table = warehouse.tables.get(name) or warehouse.tables.create(name, layout)
-    _check_partitioning(table, name, layout)
+    check_partitioning(table, name, layout)
     evolution = evolve(from_api(table.schema), layout, name)
     for statement in evolution.statements(name):
         warehouse.run(statement, kind="alter", key=uuid4().hex)
@@ -122,7 +122,20 @@ def ensure_table(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensur
     return Ensured(evolution.fields, str(table.created))
 
 
-def _check_partitioning(table: bigquery.Table, name: TableName, layout: Layout) -> None:
+def set_expiry(warehouse: Warehouse, name: TableName, expires: datetime | None) -> None:
+    """Let the table go at that instant; None: keep it, whatever it inherited."""
+    table = warehouse.tables.get(name)
+    if table is not None and table.expires != expires:
+        table.expires = expires
+        warehouse.tables.update(table, ["expires"])
+
+
+def check_partitioning(table: bigquery.Table, name: TableName, layout: Layout) -> None:
+    """Refuse a table that is partitioned otherwise than its layout.
+
+    Raises:
+        SchemaEvolutionError: Says the statements that a person would run.
+    """
     wanted, found = layout.partitioning, table.time_partitioning
     if (wanted and (wanted.field, wanted.type_)) == (found and (found.field, found.type_)):
         return

@@ -26,6 +26,7 @@ t AS (
     t._raw_position,
     t._row_hash,
     t._deleted_at,
+    t._superseded_at,
     TRUE AS is_there
   FROM `acme-prod`.`raw_test`.`things` AS t
 ),
@@ -33,12 +34,17 @@ outcomes AS (
   SELECT CASE
     WHEN t.is_there IS NULL THEN 'inserted'
     WHEN IFNULL(s._extracted_at > t._deleted_at, FALSE) THEN 'revived'
-    WHEN NOT (
-      IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
-      s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
-      s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
-      s._raw_position >= IFNULL(t._raw_position, -1)))))))
-    ) THEN 'stale'
+    WHEN NOT
+      (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
+        IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+        OR (
+          IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
+          s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+          s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
+          s._raw_position >= IFNULL(t._raw_position, -1)))))))
+        )
+      ))
+    THEN 'stale'
     WHEN s._row_hash IS DISTINCT FROM t._row_hash THEN 'updated'
     ELSE 'unchanged'
   END AS outcome

@@ -21,12 +21,17 @@ USING (
 ON t.`id` = s.`id`
 WHEN MATCHED AND (
   IFNULL(s._extracted_at > t._deleted_at, FALSE)
-  OR (s._row_hash IS DISTINCT FROM t._row_hash AND (
-    IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
-    s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
-    s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
-    s._raw_position >= IFNULL(t._raw_position, -1)))))))
-  ))
+  OR (s._row_hash IS DISTINCT FROM t._row_hash AND
+    (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
+      IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+      OR (
+        IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
+        s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+        s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
+        s._raw_position >= IFNULL(t._raw_position, -1)))))))
+      )
+    ))
+  )
 ) THEN UPDATE SET
   `updated_at` = s.`updated_at`,
   `address` = s.`address`,
@@ -40,12 +45,17 @@ WHEN MATCHED AND (
   _raw_position = s._raw_position,
   _merged_at = CURRENT_TIMESTAMP(),
   _deleted_at = IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), NULL, t._deleted_at)
-WHEN MATCHED AND (
-  IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
-  s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
-  s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
-  s._raw_position > IFNULL(t._raw_position, -1)))))))
-) THEN UPDATE SET
+WHEN MATCHED AND
+  (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
+    IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+    OR (
+      IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
+      s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+      s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
+      s._raw_position > IFNULL(t._raw_position, -1)))))))
+    )
+  ))
+THEN UPDATE SET
   _window_id = s._window_id,
   _extracted_at = s._extracted_at,
   _raw_uri = s._raw_uri,
@@ -62,7 +72,8 @@ WHEN NOT MATCHED THEN INSERT (
   _raw_uri,
   _raw_position,
   _merged_at,
-  _deleted_at
+  _deleted_at,
+  _superseded_at
 ) VALUES (
   s.`id`,
   s.`updated_at`,
@@ -75,5 +86,6 @@ WHEN NOT MATCHED THEN INSERT (
   s._raw_uri,
   s._raw_position,
   CURRENT_TIMESTAMP(),
+  NULL,
   NULL
 )

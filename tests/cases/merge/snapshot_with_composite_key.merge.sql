@@ -9,7 +9,8 @@ USING (
     '20260301T120000Z_from_origin' AS _window_id,
     l._extracted_at,
     l._raw_uri,
-    l._raw_position
+    l._raw_position,
+    (SELECT MAX(IF(_deleted_at IS NULL, TIMESTAMP_ADD(_superseded_at, INTERVAL 1 MICROSECOND), _superseded_at)) FROM `acme-prod`.`raw_test`.`things`) AS _whole_at
   FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS l
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (
@@ -19,12 +20,17 @@ USING (
 ) AS s
 ON t.`region` = s.`region` AND t.`id` = s.`id`
 WHEN MATCHED AND (
-  IFNULL(s._extracted_at > t._deleted_at, FALSE)
-  OR (s._row_hash IS DISTINCT FROM t._row_hash AND (
-    s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
-    s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
-    s._raw_position >= IFNULL(t._raw_position, -1)))))
-  ))
+  (IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE))
+  OR (s._row_hash IS DISTINCT FROM t._row_hash AND
+    (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
+      IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+      OR (
+        s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+        s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
+        s._raw_position >= IFNULL(t._raw_position, -1)))))
+      )
+    ))
+  )
 ) THEN UPDATE SET
   `title` = s.`title`,
   _extra = s._extra,
@@ -34,16 +40,22 @@ WHEN MATCHED AND (
   _raw_uri = s._raw_uri,
   _raw_position = s._raw_position,
   _merged_at = CURRENT_TIMESTAMP(),
-  _deleted_at = IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), NULL, t._deleted_at)
-WHEN MATCHED AND (
-  s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
-  s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
-  s._raw_position > IFNULL(t._raw_position, -1)))))
-) THEN UPDATE SET
+  _deleted_at = IF((IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE)), NULL, IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), s._whole_at, t._deleted_at))
+WHEN MATCHED AND
+  (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
+    IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+    OR (
+      s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+      s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
+      s._raw_position > IFNULL(t._raw_position, -1)))))
+    )
+  ))
+THEN UPDATE SET
   _window_id = s._window_id,
   _extracted_at = s._extracted_at,
   _raw_uri = s._raw_uri,
-  _raw_position = s._raw_position
+  _raw_position = s._raw_position,
+  _deleted_at = IF((IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE)), NULL, IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), s._whole_at, t._deleted_at))
 WHEN NOT MATCHED THEN INSERT (
   `region`,
   `id`,
@@ -55,7 +67,8 @@ WHEN NOT MATCHED THEN INSERT (
   _raw_uri,
   _raw_position,
   _merged_at,
-  _deleted_at
+  _deleted_at,
+  _superseded_at
 ) VALUES (
   s.`region`,
   s.`id`,
@@ -67,5 +80,6 @@ WHEN NOT MATCHED THEN INSERT (
   s._raw_uri,
   s._raw_position,
   CURRENT_TIMESTAMP(),
-  NULL
+  IF(IFNULL(s._extracted_at < s._whole_at, FALSE), s._whole_at, NULL),
+  IF(IFNULL(s._extracted_at < s._whole_at, FALSE), s._whole_at, NULL)
 )

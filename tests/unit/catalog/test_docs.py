@@ -11,7 +11,7 @@ import pytest
 from tideline.catalog.column import METADATA_COLUMNS, RESERVED_PREFIXES, Column, Declaration, TypeKind
 from tideline.catalog.layout import LAYOUTS
 from tideline.catalog.loader import load_catalog
-from tideline.catalog.options import CsvDialect, Paging, Partition
+from tideline.catalog.options import CsvDialect, CsvSplit, MongoSplit, Paging, Partition, Volume
 from tideline.catalog.wording import file_keys
 
 DOCS = (Path(__file__).parents[3] / "docs" / "catalog.md").read_text()
@@ -33,6 +33,8 @@ def rows(section: str) -> dict[str, list[str]]:
         ("A partition", [Partition]),
         ("A CSV dialect", [CsvDialect]),
         ("Paging", [Paging]),
+        ("A split", [MongoSplit, CsvSplit]),
+        ("Volume", [Volume]),
     ],
 )
 def test_every_key_has_a_row_and_every_row_is_a_key(section: str, models: list[type[Declaration]]) -> None:
@@ -40,10 +42,11 @@ def test_every_key_has_a_row_and_every_row_is_a_key(section: str, models: list[t
 
 
 @pytest.mark.parametrize(
-    "model", [Column, Partition, CsvDialect, Paging, *(layout.dataset for layout in LAYOUTS.values())]
+    "model", [Column, Partition, CsvDialect, Paging, Volume, *(layout.dataset for layout in LAYOUTS.values())]
 )
 def test_required_keys_are_marked_and_defaults_are_right(model: type[Declaration]) -> None:
     section = {Column: "A column", Partition: "A partition", CsvDialect: "A CSV dialect", Paging: "Paging"}
+    section |= {Volume: "Volume"}
     table = rows(section.get(model, "A dataset"))
     named = {layout.named[0] for layout in LAYOUTS.values()}
     for key in file_keys(model):

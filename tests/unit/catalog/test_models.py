@@ -28,6 +28,10 @@ def test_a_project_about_other_tables_is_not(tmp_path):
     assert not has_models(None, CATALOG)
 
 
+def test_the_ledger_is_in_no_catalog_and_always_there(tmp_path):
+    assert has_models(project(tmp_path, ("shop_mongodb", "orders"), ("tideline", "load_ledger")), CATALOG)
+
+
 def test_a_project_that_reads_a_table_nobody_fills_is_refused(tmp_path):
     folder = project(tmp_path, ("shop_mongodb", "orders"), ("shop_mongodb", "refunds"))
     with pytest.raises(SettingsError, match=r"shop_mongodb\.refunds"):

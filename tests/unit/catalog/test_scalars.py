@@ -71,11 +71,24 @@ def test_values_that_are_refused(kind: object, refused: object) -> None:
         TypeAdapter(kind).validate_python(refused)
 
 
+@pytest.mark.parametrize(
+    ("text", "count"), [("1KB", 1000), ("20 MB", 20_000_000), ("2GB", 2 * 10**9), (7, 7)]
+)
+def test_sizes_are_decimal(text: object, count: int) -> None:
+    assert TypeAdapter(scalars.ByteSize).validate_python(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "5", "0MB", "1.5GB", "1gb", "-1MB", 0, True, None, "1GB\n"])
+def test_sizes_that_are_refused(text: object) -> None:
+    with pytest.raises(ValidationError, match="write a size above 0 as 500MB or 2GB"):
+        TypeAdapter(scalars.ByteSize).validate_python(text)
+
+
 def test_every_pattern_says_what_to_write_instead() -> None:
     patterns = {
         value for name, value in vars(scalars).items() if name.isupper() and str(value).startswith("^")
     }
-    assert patterns - {scalars.DURATION} == set(scalars.ADVICE)
+    assert patterns - {scalars.DURATION, scalars.SIZE} == set(scalars.ADVICE)
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,24 @@ def job_configuration(probe: Probe, folder: Path) -> bool:
     return (job.labels, job.maximum_bytes_billed) == ({"app": "tideline"}, 7 << 20)
 
 
+def copy_jobs(probe: Probe, folder: Path) -> bool:
+    old = probe.create("old", Field("a", "INT64"), Field("b", "INT64"))
+    new = probe.create("new", Field("b", "INT64"), Field("c", "STRING"), Field("a", "NUMERIC"))
+    probe.query("insert into @d.old (a, b) values (1, 2), (3, 4)")
+    probe.query("insert into @d.new (a, b, c) values (1.5, 2, 'x')")
+    config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE")
+
+    def copy() -> None:
+        job_id = f"{probe.dataset}_copy"
+        probe.client.copy_table(new, old, job_id=job_id, job_config=config, retry=None).result(retry=None)
+
+    if probe.refuses(copy) or not probe.refuses(copy):
+        return False
+    names = [field.name for field in probe.client.get_table(old, retry=None).schema]
+    rows = probe.query("select a, b, c from @d.old")
+    return (names, rows) == (["b", "c", "a"], [(Decimal("1.5"), 2, "x")])
+
+
 def snapshot_copies(probe: Probe, folder: Path) -> bool:
     count = "select count(*) from duckdb_tables() where schema_name = '_bqemulator_snapshots'"
     probe.create("t", Field("a", "INT64"))
@@ -234,6 +252,7 @@ CHECKS = [
     schema_changes,
     job_ids,
     job_configuration,
+    copy_jobs,
     snapshot_copies,
 ]
 

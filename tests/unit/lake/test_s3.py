@@ -92,11 +92,22 @@ def test_a_listing_of_several_pages_is_read_to_its_end(s3_store, front):
         page.format("a")
         + "<NextContinuationToken>t+/=</NextContinuationToken><IsTruncated>true</IsTruncated>"
     )
-    for body in (first, page.format("b")):
+    for body in (first, page.format("b") + "<IsTruncated>false</IsTruncated>"):
         front.fail("GET", "list-type=2", 200, body=f"<ListBucketResult>{body}</ListBucketResult>".encode())
 
     assert list(s3_store.list("")) == ["a", "b"]
     assert "continuation-token=t%2B%2F%3D" in front.requests[-1][1]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<ListBucketResult/>", b"<ListBucketResult><IsTrunc", b"<html>no</html>"]
+)
+def test_a_listing_without_its_end_is_no_empty_bucket(s3_store, front, naps, body):
+    s3_store.put("a", b"")
+    front.fail("GET", "list-type=2", 200, body=body)
+
+    assert list(s3_store.list("")) == ["a"]
+    assert naps == [0.25]
 
 
 def test_a_listing_that_fails_is_tried_again(s3_store, front, naps):

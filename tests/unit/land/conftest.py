@@ -156,6 +156,8 @@ class _WireHandler(socketserver.BaseRequestHandler):
             found = [{"name": known, "type": "collection"} for known in wire.collections]
             reply = {"cursor": {"firstBatch": found, "id": bson.Int64(0), "ns": "d.$cmd.l"}, "ok": 1.0}
             return bson.encode(wire.listing or reply)
+        if name == "listIndexes":
+            return bson.encode({"cursor": {"firstBatch": [], "id": bson.Int64(0), "ns": "d.c"}, "ok": 1.0})
         if name in ("find", "getMore"):
             return self._step(wire, "firstBatch" if name == "find" else "nextBatch")
         return bson.encode({"ok": 1.0})

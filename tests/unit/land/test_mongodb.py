@@ -23,7 +23,7 @@ from tideline.errors import (
     StoreUnavailableError,
 )
 from tideline.lake import manifest as manifests
-from tideline.land import mongodb
+from tideline.land.mongo_errors import speaking
 from tideline.land.mongodb import BATCH_DOCUMENTS, land, window_filter
 from tideline.window import Window
 
@@ -379,7 +379,7 @@ def test_a_lake_that_fails_ends_the_scan(wire, wire_client, store, request_for, 
     ids=lambda value: value.__name__ if isinstance(value, type) else repr(value),
 )
 def test_what_mongos_exceptions_mean(error, expected):
-    with pytest.raises(expected, match="x") as raised, mongodb._speaking(things()):
+    with pytest.raises(expected, match="x") as raised, speaking(things()):
         raise error
 
     assert isinstance(raised.value, FatalError) == (expected is not SourceUnavailableError)

@@ -535,10 +535,29 @@ def test_landed_rows_out_of_order_are_noticed():
         select([found("c.csv")], LandedBefore(rows, "here"), suffixes=(".csv",), again=lambda entry: False)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<ListBucketResult><Contents><Key>products/a.csv</Key></Contents><IsTruncated>false</IsTruncated>"
+        b"</ListBucketResult>",
+    ],
+    ids=["nothing", "an entry without its ETag"],
+)
+def test_a_listing_that_is_cut_is_asked_for_again(landing, drop, faulty, body):
+    drop("products/a.csv", b"id\n1\n")
+    answers = [answer(200, body)]
+    faulty.intercept(lambda request: answers.pop() if answers else None, "ListObjectsV2")
+
+    manifest, _ = landing(client=faulty)
+
+    assert len(manifest.parts) == 1
+
+
 def test_a_listing_out_of_order_is_noticed(landing, faulty):
     entry = "<Contents><Key>products/{}.csv</Key><ETag>e</ETag><Size>1</Size>"
     entry += "<LastModified>2026-01-31T00:00:00Z</LastModified></Contents>"
-    body = f"<ListBucketResult>{entry.format('b')}{entry.format('a')}</ListBucketResult>".encode()
+    body = f"<ListBucketResult>{entry.format('b')}{entry.format('a')}<IsTruncated>false</IsTruncated></ListBucketResult>".encode()
     faulty.intercept(lambda request: answer(200, body), "ListObjectsV2")
 
     with pytest.raises(IntegrityError, match="directory buckets"):

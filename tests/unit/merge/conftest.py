@@ -60,8 +60,11 @@ class MemoryStore:
         return self.objects[key]
 
     @contextmanager
-    def open(self, key: str) -> Iterator[io.BytesIO]:
-        yield io.BytesIO(self.read(key))
+    def open(self, key: str, *, sha256: str | None = None) -> Iterator[io.BytesIO]:
+        body = self.read(key)
+        if sha256 not in (None, hashlib.sha256(body).hexdigest()):
+            raise IntegrityError("the SHA-256 is another", place=self.uri_of(key))
+        yield io.BytesIO(body)
 
     def exists(self, key: str) -> bool:
         return key in self.objects
@@ -86,7 +89,7 @@ def mongo(**fields: Any) -> MongoDataset:
 
 def csv(**fields: Any) -> CsvDataset:
     return CsvDataset.model_validate(
-        {**mongo().model_dump(exclude={"kind", "database", "collection", "null_changes"}),
+        {**mongo().model_dump(exclude_unset=True, exclude={"kind", "database", "collection"}),
          "bucket": "drops", "prefix": "things/", **fields}
     )  # fmt: skip
 
@@ -124,14 +127,17 @@ class Lake:
         unchanged: bool = False,
         quarantined: int = 0,
         details: dict[str, Any] | None = None,
+        raw_details: dict[str, Any] | None = None,
+        schema: pa.Schema | None = None,
     ) -> dict[str, Any]:
         """Commit raw and processed manifests with these rows; the summary that merge takes."""
         window = window or Window(None, T0)
         self.attempts += 1
         folder = Folder(dataset.source, dataset.name, window, f"attempt-{self.attempts:05d}")
-        raw = self._raw(dataset, folder, extracted_at, origins, unchanged=unchanged)
+        raw = self._raw(dataset, folder, extracted_at, origins, raw_details or {}, unchanged=unchanged)
+        schema = schema or processed_schema(dataset)
         written = [
-            self._part(dataset, folder, number, rows, extracted_at, raw_uri or raw.uri_of_parts)
+            self._part(schema, folder, number, rows, extracted_at, raw_uri or raw.uri_of_parts)
             for number, rows in enumerate(parts)
         ]
         total = sum(len(rows) for rows in parts)
@@ -154,7 +160,7 @@ class Lake:
             "refine_seconds": 2.5,
         }
 
-    def _raw(self, dataset, folder, extracted_at, origins, *, unchanged):
+    def _raw(self, dataset, folder, extracted_at, origins, details, *, unchanged):
         parts = () if unchanged else tuple(
             Part(self.raw.uri_of(folder.part(n, "bson")), 7, "0" * 64, None, origin)
             for n, origin in enumerate(origins)
@@ -162,17 +168,17 @@ class Lake:
         manifest = Manifest(
             stage="raw", source=dataset.source, dataset=dataset.name, window=folder.window,
             attempt_id=folder.attempt_id, run_id="run", extracted_at=extracted_at, parts=parts, records=None,
-            code_version="test", catalog_fingerprint="f" * 16, unchanged=unchanged,
+            code_version="test", catalog_fingerprint="f" * 16, unchanged=unchanged, details=details,
         )  # fmt: skip
         return RawPlace(manifests.commit(self.raw, manifest), self.raw.uri_of(folder.part(0, "bson")))
 
-    def _part(self, dataset, folder, number, rows, extracted_at, raw_uri):
+    def _part(self, schema, folder, number, rows, extracted_at, raw_uri):
         data = pa.Table.from_pylist(
             [
                 {"_raw_uri": raw_uri, "_raw_position": position, "_extracted_at": extracted_at, **row}
                 for position, row in enumerate(rows)
             ],
-            schema=processed_schema(dataset),
+            schema=schema,
         )
         body = io.BytesIO()
         pq.write_table(data, body, compression="zstd")

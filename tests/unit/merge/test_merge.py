@@ -96,7 +96,7 @@ def test_ledger_row_says_what_happened(kit, lake, run):
         details={
             "drift": {"new.field": {"count": 1, "example": "é"}},
             "cursor": {"min": "2026-03-01T10:00:00Z", "max": None, "null": 3, "future": 1},
-            "quarantine_uri": "s3://quarantine/m",
+            "quarantine_uri": "s3://quarantine/m", "reasons": {"bad_bool": 2}, "empty_columns": ["note"],
         },
     )  # fmt: skip
     row = run(kit.mongo(), refined).row
@@ -104,7 +104,8 @@ def test_ledger_row_says_what_happened(kit, lake, run):
     assert (row.landed, row.refined, row.quarantined, row.deleted) == (3, 1, 2, 0)
     assert (row.cursor_min, row.cursor_max) == (kit.hours(-2), None)
     assert (row.null_changes, row.future_changes) == (3, 1)
-    assert row.drift == '{"new.field": {"count": 1, "example": "é"}}'
+    assert row.drift == '[{"path": "new.field", "kind": "new_field", "count": 1, "example": "é"}]'
+    assert (row.reasons, row.empty_columns) == ('{"bad_bool": 2}', '["note"]')
     assert (row.run_id, row.mode, row.land_seconds, row.refine_seconds) == ("r", "scheduled", 1.5, 2.5)
     assert (row.raw_bytes, row.processed_bytes > 0, row.merge_seconds > 0) == (7, True, True)
     assert (row.quarantine_manifest_uri, row.extracted_at) == ("s3://quarantine/m", kit.T0)
@@ -190,7 +191,7 @@ def run_dies_after(kind):
 
 
 CRASHES = {
-    "table": (merging, "ensure_target", lambda: dies_after(merging.ensure_target)),
+    "table": (merging, "ensure_table", lambda: dies_after(merging.ensure_table)),
     "load": (merging, "fill", lambda: dies_after(merging.fill)),
     "counts": (merging, "counted", lambda: dies_after(merging.counted)),
     "merge": (Warehouse, "run", lambda: run_dies_after("merge")),
@@ -476,3 +477,31 @@ def test_hostile_column_names_are_only_names(kit, lake, run, warehouse):
     assert counts(result) == {"updated": 1}
     (found,) = kit.rows(warehouse, "select `select`, `order`, s, t, l from @raw.things")
     assert tuple(found.values()) == (1, kit.T0, "s", "u", "l")
+
+
+def test_a_range_is_no_load_by_itself(kit, lake, run):
+    dataset = kit.mongo()
+    part = {
+        "split_id": "s",
+        "number": 1,
+        "of": 3,
+        "lower": 1,
+        "upper": 2,
+        "planned_at": "2026-03-01T12:00:00Z",
+    }
+    rows = [{"id": 1, "note": "n", "updated_at": kit.hours(-1)}]
+    with pytest.raises(IntegrityError, match="range 2 of 3 of a load, which is merged with the others"):
+        run(dataset, lake.refined(dataset, rows, details={"range": part}))
+
+
+def test_what_is_said_of_a_load_is_in_its_ledger_row(kit, lake, run, warehouse):
+    dataset = kit.mongo()
+    rows = [{"id": 1, "note": "n", "updated_at": kit.hours(-1)}]
+    refined = lake.refined(
+        dataset,
+        rows,
+        raw_details={"source": {"kind": "exact", "count": 1}, "ranges": ["s3://raw/a", "s3://raw/b"]},
+    )
+    row = run(dataset, {**refined, "notes": "suspicious"}).row
+    assert (row.source_count, row.ranges, row.notes) == (1, 2, "suspicious")
+    assert row.raw_manifest_uris == ("s3://raw/a", "s3://raw/b")

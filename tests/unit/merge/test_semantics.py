@@ -6,6 +6,7 @@ Every case is a key of its own, so that hundreds of them share one table and a h
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,9 +21,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tideline.merge.absences import Absences, vanishing
+from tideline.merge.deletes import DELETED, SUPERSEDED, Events, event_counts_sql, event_fields, events_sql
 from tideline.merge.sql import Merge, counts_sql, merge_sql
 from tideline.refine.contract import processed_schema
-from tideline.warehouse.bigquery import Warehouse
+from tideline.warehouse.bigquery import NDJSON, Warehouse
 from tideline.warehouse.names import load_table, raw_table
 from tideline.warehouse.schema import Layout, load_fields, raw_layout
 from tideline.warehouse.tables import ensure_table
@@ -53,8 +56,15 @@ class Version:
 
 @dataclass(frozen=True)
 class Truth:
+    """What the table must say of one key: its newest version, when it went, and up to when reads are void."""
+
     version: Version
     deleted: float | None = None
+    floor: float = 0.0
+
+    @property
+    def counts(self) -> bool:
+        return self.version.read > self.floor
 
 
 def apply(truth: Truth | None, load: list[Version]) -> tuple[Truth | None, str | None]:
@@ -65,11 +75,30 @@ def apply(truth: Truth | None, load: list[Version]) -> tuple[Truth | None, str |
     if truth is None:
         return Truth(new), "inserted"
     if truth.deleted is not None and new.read > truth.deleted:
-        return Truth(new), "revived"
-    if new.order < truth.version.order:
+        return Truth(new, None, truth.floor), "revived"
+    if truth.deleted is None and (new.read > truth.floor) != truth.counts:
+        wins = not truth.counts
+    else:
+        wins = new.order >= truth.version.order
+    if not wins:
         return truth, "stale"
     same = (new.note, new.stamp) == (truth.version.note, truth.version.stamp)
-    return Truth(new, truth.deleted), "unchanged" if same else "updated"
+    return Truth(new, truth.deleted, truth.floor), "unchanged" if same else "updated"
+
+
+def observe(truth: Truth, kind: str, at: float) -> Truth:
+    """What one event makes of a key that is known."""
+    gone = kind == DELETED and truth.version.read <= at
+    deleted = max(truth.deleted or 0.0, at) if gone else truth.deleted
+    return Truth(truth.version, deleted, max(truth.floor, at))
+
+
+def converged(reads: list[Version], events: list[tuple[str, float]]) -> tuple[Any, ...]:
+    """What is true of a key in the end, whatever the order: (is it there, what does it say)."""
+    gone = max((at for kind, at in events if kind == DELETED), default=0.0)
+    floor = max((at for _, at in events), default=0.0)
+    newest = max(reads, key=lambda v: (v.read > floor, v.read > gone, v.order), default=None)
+    return newest is not None and max(v.read for v in reads) > gone, newest and newest.note
 
 
 # --- the table --------------------------------------------------------------------------------------------
@@ -78,23 +107,25 @@ def apply(truth: Truth | None, load: list[Version]) -> tuple[Truth | None, str |
 class Table:
     """One target table on the emulator."""
 
-    def __init__(self, kit, client, make_settings) -> None:
-        self.dataset = kit.mongo(name=f"t{uuid4().hex[:10]}")
+    def __init__(self, kit, client, make_settings, *, whole=False) -> None:
+        make = kit.http if whole else kit.mongo
+        self.dataset = make(name=f"t{uuid4().hex[:10]}")
         self.warehouse = Warehouse(client, make_settings())
         self.name = raw_table(self.dataset, self.warehouse.settings)
         self.fields = ensure_table(self.warehouse, self.name, raw_layout(self.dataset)).fields
 
-    def merge(self, rows: dict[int, list[Version]]) -> Counter[str]:
-        """Merge one load of rows by key; what the counting query foretold."""
+    def merge(self, rows: dict[int, list[Version]], absences: Absences | None = None) -> Counter[str]:
+        """Merge one load of rows by key; what the counting queries foretold."""
         load = load_table(self.dataset, uuid4().hex, self.warehouse.settings)
         self.warehouse.tables.create(load, Layout(load_fields(self.dataset)))
         self.warehouse.load_file(
             load, self._parquet(rows), load_fields(self.dataset), key=uuid4().hex, truncate=True
         )
-        step = Merge(self.dataset, self.name, self.fields, load, "w")
+        step = Merge(self.dataset, self.name, self.fields, load, "w", absences=absences)
         (foretold,) = self.warehouse.rows(counts_sql(step), kind="counts")
+        deleted = vanishing(step, self.warehouse).count if absences else 0
         self.warehouse.run(merge_sql(step), kind="merge", key=uuid4().hex)
-        return Counter({name: count for name, count in foretold.items() if count})
+        return Counter({name: count for name, count in [*foretold.items(), ("deleted", deleted)] if count})
 
     def _parquet(self, rows: dict[int, list[Version]]) -> io.BytesIO:
         body = io.BytesIO()
@@ -110,22 +141,39 @@ class Table:
         body.seek(0)
         return body
 
-    def delete(self, keys: list[int], at: float) -> None:
-        """Tombstones, as reconciliation makes them: only of rows last seen before."""
-        instant = f"TIMESTAMP '{(T0 + timedelta(hours=at)).isoformat()}'"
-        self.warehouse.run(
-            f"UPDATE {self.name.sql} SET _deleted_at = {instant} WHERE _extracted_at < {instant} "
-            f"AND (_deleted_at IS NULL OR _deleted_at < {instant}) AND id IN UNNEST({keys})",
-            kind="delete", key=uuid4().hex,
-        )  # fmt: skip
+    def observe(self, events: list[tuple[int, str, float]]) -> Counter[str]:
+        """Merge one load of events (key, kind, hours after T0); what the counting query foretold."""
+        load = load_table(self.dataset, uuid4().hex, self.warehouse.settings)
+        fields = event_fields(self.dataset)
+        self.warehouse.tables.create(load, Layout(fields))
+        body = "".join(
+            json.dumps({"id": key, "_event": kind, "_observed_at": (T0 + timedelta(hours=at)).isoformat()})
+            + "\n"
+            for key, kind, at in events
+        )
+        self.warehouse.load_file(
+            load, io.BytesIO(body.encode()), fields, key=uuid4().hex, truncate=True, source_format=NDJSON
+        )
+        step = Events(self.dataset, self.name, load)
+        (foretold,) = self.warehouse.rows(event_counts_sql(step), kind="counts")
+        self.warehouse.run(events_sql(step), kind="events", key=uuid4().hex)
+        assert sum(foretold.values()) == len(events)
+        return Counter({name: count for name, count in foretold.items() if count})
+
+    def delete(self, keys: list[int], at: float) -> Counter[str]:
+        return self.observe([(key, DELETED, at) for key in keys])
 
     def rows(self) -> dict[int, tuple[Any, ...]]:
         found = self.warehouse.rows(f"SELECT * FROM {self.name.sql}", kind="test")
         return {
-            row["id"]: (row["note"], row["updated_at"], row["_extracted_at"], row["_raw_uri"],
-                        row["_raw_position"], row["_deleted_at"])
+            row["id"]: (row["note"], row.get("updated_at"), row["_extracted_at"], row["_raw_uri"],
+                        row["_raw_position"], row["_superseded_at"], row["_deleted_at"])
             for row in found
         }  # fmt: skip
+
+    def said(self) -> dict[int, tuple[Any, ...]]:
+        """Key → (is it there, what does it say), as `converged` has it."""
+        return {key: (row[-1] is None, row[0]) for key, row in self.rows().items()}
 
 
 def expected(truths: dict[int, Truth | None]) -> dict[int, tuple[Any, ...]]:
@@ -136,6 +184,7 @@ def expected(truths: dict[int, Truth | None]) -> dict[int, tuple[Any, ...]]:
             T0 + timedelta(hours=truth.version.read),
             truth.version.uri,
             truth.version.position,
+            T0 + timedelta(hours=truth.floor) if truth.floor else None,
             None if truth.deleted is None else T0 + timedelta(hours=truth.deleted),
         )
         for key, truth in truths.items()
@@ -145,10 +194,12 @@ def expected(truths: dict[int, Truth | None]) -> dict[int, tuple[Any, ...]]:
 
 @pytest.fixture(scope="session")
 def make_table(kit, bigquery_client, own_settings):
-    return lambda: Table(kit, bigquery_client, own_settings)
+    return lambda **shape: Table(kit, bigquery_client, own_settings, **shape)
 
 
-def play(table: Table, script: dict[int, list[list[Version]]], deletions: dict[int, set[int]] | None = None):
+def play(
+    table: Table, script: dict[int, list[list[Version]]], events: dict[int, dict[int, str]] | None = None
+):
     """Merge step after step, and compare counts and rows with the oracle's after each."""
     truths: dict[int, Truth | None] = dict.fromkeys(script)
     for step in range(max(map(len, script.values()))):
@@ -158,14 +209,12 @@ def play(table: Table, script: dict[int, list[list[Version]]], deletions: dict[i
             truths[key], outcome = apply(truths[key], versions)
             outcomes.update({outcome: 1, "duplicates": len(versions) - 1} if outcome else {})
         assert table.merge(load) == +outcomes, f"counts of step {step}"
-        gone = [key for key, steps in (deletions or {}).items() if step in steps and truths[key]]
-        at = 10.5 + step
-        for key in gone:
-            truth = truths[key]
-            if truth.version.read < at and (truth.deleted is None or truth.deleted < at):
-                truths[key] = Truth(truth.version, at)
-        if gone:
-            table.delete(gone, at)
+        observed = [(key, kinds[step], 10.5 + step) for key, kinds in (events or {}).items() if step in kinds]
+        observed = [event for event in observed if truths[event[0]]]
+        for key, kind, at in observed:
+            truths[key] = observe(truths[key], kind, at)
+        if observed:
+            table.observe(observed)
         assert table.rows() == expected(truths), f"rows after step {step}"
     return truths
 
@@ -209,11 +258,102 @@ def test_random_loads_leave_the_newest_version(make_table, seed):
 
 @many
 @given(seed=st.integers(0, 2**32))
-def test_random_loads_between_deletions(make_table, seed):
+def test_random_loads_between_events(make_table, seed):
     dice = Random(seed)
     script = {key: random_steps(dice) for key in range(100)}
-    deletions = {key: {step for step in range(4) if dice.random() < 0.3} for key in script}
-    play(make_table(), script, deletions)
+    kinds = (DELETED, DELETED, SUPERSEDED)
+    events = {key: {n: dice.choice(kinds) for n in range(4) if dice.random() < 0.4} for key in script}
+    play(make_table(), script, events)
+
+
+def random_life(dice: Random) -> tuple[list[Version], list[tuple[str, float]]]:
+    """What was seen of a key: its stamps grow, but after an event they may begin anew, as after a restore.
+
+    Who sees that a stamp went backwards reads the row again: that read is part of it.
+    """
+    reads: list[Version] = []
+    events: list[tuple[str, float]] = []
+    at, stamp = 8.0, float(dice.randint(0, 3))
+    for number in range(dice.randint(1, 6)):
+        at += 1.0
+        kind = dice.choice((DELETED, DELETED, SUPERSEDED)) if dice.random() < 0.4 else None
+        if kind:
+            events.append((kind, at))
+            stamp = dice.choice([stamp, float(dice.randint(0, 3))])
+        if kind != DELETED:
+            stamp += dice.choice([0.0, 0.25])
+            reads.append(Version(f"{number}", stamp, at + 0.5))
+    return reads, events
+
+
+def shuffled(dice: Random, reads: list[Version], events: list[tuple[str, float]]) -> list[Any]:
+    """Any order, with repetitions; but an event comes before what it outdates if the stamps went backwards.
+
+    Otherwise the older read, which its stamp calls newer, has taken the newer one's place before anything
+    says that it is void: what is lost then, the next reconciliation finds.
+    """
+    order = [*reads, *events, *dice.sample(reads, dice.randint(0, len(reads)))]
+    dice.shuffle(order)
+    went_back = any(
+        old.read <= at < new.read and old.order > new.order
+        for _, at in events for old in reads for new in reads
+    )  # fmt: skip
+    return sorted(order, key=lambda item: isinstance(item, Version)) if went_back else order
+
+
+@many
+@given(seed=st.integers(0, 2**32))
+def test_reads_and_events_converge_in_every_order(make_table, seed):
+    dice = Random(seed)
+    lives = {key: random_life(dice) for key in range(120)}
+    orders = {key: shuffled(dice, *life) for key, life in lives.items()}
+    table = make_table()
+    for step in range(max(map(len, orders.values()))):
+        now = {key: order[step] for key, order in orders.items() if step < len(order)}
+        loaded = {key: [item] for key, item in now.items() if isinstance(item, Version)}
+        events = [(key, *item) for key, item in now.items() if not isinstance(item, Version)]
+        if loaded:
+            table.merge(loaded)
+        if events:
+            table.observe(events)
+    assert table.said() == {key: converged(*life) for key, life in lives.items()}
+
+
+def test_every_order_of_deleting_and_coming_back(make_table):
+    """Two reads, a deletion, a read with an older stamp after it, a superseding, a read with one older still."""
+    seen = [Version("first", 5.0, 8.0), Version("second", 6.0, 9.0), Version("third", 7.0, 11.0)]
+    events = [(DELETED, 10.0), (SUPERSEDED, 10.5)]
+    table = make_table()
+    script = dict(enumerate(permutations([*seen, *events])))
+    for step in range(5):
+        now = {key: order[step] for key, order in script.items()}
+        table.merge({key: [item] for key, item in now.items() if isinstance(item, Version)})
+        table.observe([(key, *item) for key, item in now.items() if not isinstance(item, Version)])
+    assert set(table.said().values()) == {converged(seen, events)} == {(True, "third")}
+    assert len(script) == 120
+
+
+def test_events_say_what_became_of_them(make_table):
+    table = make_table()
+    table.merge({key: [Version("A", 1.0, 8.0)] for key in range(4)})
+    kinds = [(0, DELETED, 9.0), (1, SUPERSEDED, 9.0), (2, DELETED, 7.0), (7, DELETED, 9.0)]
+    assert table.observe(kinds) == {"deleted": 1, "updated": 2, "stale": 1}
+    assert table.observe(kinds) == {"unchanged": 3, "stale": 1}
+    assert table.observe([(0, DELETED, 9.5), (0, DELETED, 9.0)]) == {"updated": 1, "duplicates": 1}
+    assert {key: row[-1] is None for key, row in table.rows().items()} == {
+        0: False, 1: True, 2: True, 3: True, 7: False,
+    }  # fmt: skip
+
+
+def test_restored_document_wins_with_its_older_stamp(make_table):
+    """What a superseded event is for: without it the stamp of the lost version would hold the row for ever."""
+    table = make_table()
+    table.merge({1: [Version("lost", 7.0, 8.0)]})
+    assert table.merge({1: [Version("restored", 2.0, 10.0)]}) == {"stale": 1}
+    assert table.observe([(1, SUPERSEDED, 9.0)]) == {"updated": 1}
+    assert table.merge({1: [Version("restored", 2.0, 10.0)]}) == {"updated": 1}
+    assert table.merge({1: [Version("lost", 7.0, 8.0)]}) == {"stale": 1}
+    assert table.said() == {1: (True, "restored")}
 
 
 def test_every_order_of_five_versions_ends_in_the_newest(make_table):
@@ -291,9 +431,7 @@ def test_tombstone(make_table, after, outcome, note, is_deleted):
 def test_tombstone_of_a_key_never_merged(make_table):
     """Nothing is known of it but its key and when it was gone."""
     table = make_table()
-    gone = "TIMESTAMP '2026-03-01 10:00:00+00'"
-    insert = f"INSERT INTO {table.name.sql} (id, _deleted_at) VALUES (1, {gone}), (2, {gone})"
-    table.warehouse.run(insert, kind="delete", key=uuid4().hex)
+    assert table.delete([1, 2], 10.0) == {"updated": 2}
     assert table.merge({1: [Version("A", None, 8.0)], 2: [Version("B", 1.0, 11.0)]}) == {
         "updated": 1,
         "revived": 1,
@@ -302,3 +440,83 @@ def test_tombstone_of_a_key_never_merged(make_table):
         ("A", True),
         ("B", False),
     ]
+
+
+# --- reads that are whole ---------------------------------------------------------------------------------
+
+
+def read_whole(table: Table, notes: dict[int, str], read: float, refused: list[int] | None = None):
+    """Merge a read of everything: key → note."""
+    absences = Absences(T0 + timedelta(hours=read), tuple((str(key),) for key in refused or ()))
+    return table.merge({key: [Version(note, None, read)] for key, note in notes.items()}, absences)
+
+
+def test_key_that_vanishes_and_comes_back(make_table):
+    table = make_table(whole=True)
+    assert read_whole(table, {1: "a", 2: "b"}, 8.0) == {"inserted": 2}
+    assert read_whole(table, {1: "a"}, 9.0) == {"unchanged": 1, "deleted": 1}
+    assert table.said() == {1: (True, "a"), 2: (False, "b")}
+    assert read_whole(table, {1: "a"}, 10.0) == {"unchanged": 1}
+    assert read_whole(table, {1: "a", 2: "b"}, 11.0) == {"unchanged": 1, "revived": 1}
+    assert table.said() == {1: (True, "a"), 2: (True, "b")}
+
+
+def test_read_that_comes_late_brings_nothing_back(make_table):
+    table = make_table(whole=True)
+    read_whole(table, {1: "new"}, 10.0)
+    assert read_whole(table, {1: "old", 2: "gone since"}, 8.0) == {"stale": 2}
+    assert read_whole(table, {1: "old", 2: "gone since"}, 9.0) == {"stale": 1, "unchanged": 1}
+    assert table.said() == {1: (True, "new"), 2: (False, "gone since")}
+
+
+def test_read_that_is_not_whole_lets_nothing_vanish(make_table):
+    table = make_table(whole=True)
+    read_whole(table, {1: "a", 2: "b"}, 8.0)
+    assert table.merge({1: [Version("c", None, 9.0)]}) == {"updated": 1}
+    assert table.said() == {1: (True, "c"), 2: (True, "b")}
+
+
+def test_refused_record_has_not_vanished(make_table):
+    table = make_table(whole=True)
+    read_whole(table, {1: "a", 2: "b", 3: "c"}, 8.0)
+    assert read_whole(table, {1: "a"}, 9.0, refused=[2]) == {"unchanged": 1, "deleted": 1}
+    assert table.said() == {1: (True, "a"), 2: (True, "b"), 3: (False, "c")}
+
+
+def test_same_read_refined_anew_is_no_late_one(make_table):
+    """The decoder was mended: what was refused conforms now, in the read of the same instant."""
+    table = make_table(whole=True)
+    read_whole(table, {1: "a"}, 9.0, refused=[2])
+    assert read_whole(table, {1: "a", 2: "b"}, 9.0) == {"unchanged": 1, "inserted": 1}
+    assert table.said() == {1: (True, "a"), 2: (True, "b")}
+
+
+@many
+@given(seed=st.integers(0, 2**32))
+def test_whole_reads_converge_in_every_order(make_table, seed):
+    """The newest read says which rows are there; what any read had and it has not is a tombstone."""
+    dice = Random(seed)
+    reads = {
+        8.0 + number: {key: dice.choice("ABC") for key in range(30) if dice.random() < 0.6}
+        for number in range(5)
+    }
+    order = [*reads, *dice.sample(list(reads), 2)]
+    dice.shuffle(order)
+    table, live = make_table(whole=True), 0
+    for read in order:
+        counts = read_whole(table, reads[read], read)
+        live += counts["inserted"] + counts["revived"] - counts["deleted"]
+        assert live == sum(is_there for is_there, _ in table.said().values())
+    newest = reads[max(reads)]
+    last = {key: note for _, notes in sorted(reads.items()) for key, note in notes.items()}
+    assert table.said() == {key: (key in newest, newest.get(key, note)) for key, note in last.items()}
+
+
+def test_row_that_the_table_lost_comes_back_with_the_read_that_has_it(make_table):
+    """An older read comes first, and is late for the newer one, which does have the key."""
+    table = make_table(whole=True)
+    read_whole(table, {1: "a", 2: "b"}, 10.0)
+    table.warehouse.run(f"DELETE FROM {table.name.sql} WHERE id = 2", kind="lose", key=uuid4().hex)
+    assert read_whole(table, {1: "a", 2: "b"}, 8.0) == {"stale": 2}
+    assert read_whole(table, {1: "a", 2: "b"}, 10.0) == {"unchanged": 1, "revived": 1}
+    assert table.said() == {1: (True, "a"), 2: (True, "b")}

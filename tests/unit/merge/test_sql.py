@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import sqlglot
 from sqlglot import expressions as exp
 
 from tideline.catalog.loader import load_catalog
-from tideline.merge.sql import Merge, counts_sql, merge_sql
+from tideline.merge.absences import Absences, vanishing_sql
+from tideline.merge.deletes import Events
+from tideline.merge.sql import Merge, merge_sql
 from tideline.settings import Settings
 from tideline.warehouse.names import load_table, raw_table
 from tideline.warehouse.schema import Field, raw_layout
@@ -81,21 +84,51 @@ def hostile_names(kit):
     return replace(step(dataset), window_id="it's \\ `not`\nharmless")
 
 
-SHAPES = [shop_orders, snapshot_with_composite_key, evolved_record, hostile_names]
+def whole_read(kit):
+    """No change column, every row read: what it does not have is gone, but for what was refused."""
+    refused = (("north", "1"), ("it's", "2"))
+    return replace(
+        snapshot_with_composite_key(kit),
+        absences=Absences(datetime(2026, 3, 1, 11, 30, 0, 5, tzinfo=UTC), refused),
+    )
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-@pytest.mark.parametrize("text", [merge_sql, counts_sql], ids=["merge", "counts"])
-def test_text_is_the_golden_files(shape, text, kit):
-    golden = CASES / f"{shape.__name__}.{text.__name__.removesuffix('_sql')}.sql"
-    assert text(shape(kit)) + "\n" == golden.read_text()
+def events(kit):
+    """Keys seen absent, or otherwise, at the source."""
+    dataset = kit.mongo(
+        key=["region", "id"],
+        columns=kit.columns(region="string", id="numeric(12, 2)", title="string", updated_at="timestamp"),
+    )
+    return Events(dataset, raw_table(dataset, SETTINGS), load_table(dataset, "golden", SETTINGS))
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-@pytest.mark.parametrize("text", [merge_sql, counts_sql], ids=["merge", "counts"])
-def test_text_is_one_statement_of_bigquery(shape, text, kit):
-    statements = sqlglot.parse(text(shape(kit)), read="bigquery")
-    assert [type(statement) for statement in statements] == [exp.Merge if text is merge_sql else exp.Select]
+SHAPES = [shop_orders, snapshot_with_composite_key, whole_read, evolved_record, hostile_names, events]
+TEXTS = {
+    "merge": lambda step: step.sql,
+    "counts": lambda step: step.counts_sql,
+    "vanishing": vanishing_sql,
+}
+GOLDEN = [(shape, kind) for shape in SHAPES for kind in ("merge", "counts")] + [(whole_read, "vanishing")]
+
+
+def name_of(case):
+    return case if isinstance(case, str) else case.__name__
+
+
+@pytest.mark.parametrize(("shape", "kind"), GOLDEN, ids=name_of)
+def test_text_is_the_golden_files(shape, kind, kit):
+    assert TEXTS[kind](shape(kit)) + "\n" == (CASES / f"{shape.__name__}.{kind}.sql").read_text()
+
+
+@pytest.mark.parametrize(("shape", "kind"), GOLDEN, ids=name_of)
+def test_text_is_one_statement_of_bigquery(shape, kind, kit):
+    statements = sqlglot.parse(TEXTS[kind](shape(kit)), read="bigquery")
+    assert [type(statement) for statement in statements] == [exp.Merge if kind == "merge" else exp.Select]
+
+
+def test_only_a_whole_read_lets_rows_vanish(kit):
+    with pytest.raises(ValueError, match="whole read"):
+        vanishing_sql(shop_orders(kit))
 
 
 def test_hostile_literals_stay_literals(kit):
@@ -104,7 +137,7 @@ def test_hostile_literals_stay_literals(kit):
 
 
 def test_no_golden_file_is_left_over():
-    expected = {f"{shape.__name__}.{kind}.sql" for shape in SHAPES for kind in ("merge", "counts")}
+    expected = {f"{shape.__name__}.{kind}.sql" for shape, kind in GOLDEN}
     assert {path.name for path in CASES.iterdir()} == expected
 
 

@@ -120,6 +120,17 @@ class Outcome:
         return [(reject.position, reject.reason, reject.column) for reject in self.rejects]
 
 
+WAYS = {"swept": {"sweep_from": 1}, "walked": {"sweep_from": 10**9}, "native": {"engine": "native"}}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Every way to decode documents, as the arguments of `BsonDecoder` beside the dataset."""
+    if request.param == "native":
+        pytest.importorskip("tideline_native_bson", reason="the compiled decoder is not built (make native)")
+    return WAYS[request.param]
+
+
 @pytest.fixture
 def lake() -> Lake:
     return Lake()

@@ -52,11 +52,6 @@ def rejects(batches):
     return [reject for decoded in batches for reject in decoded.rejects]
 
 
-@pytest.fixture(params=[1, 10**9], ids=["swept", "walked"])
-def sweep_from(request):
-    return request.param
-
-
 @pytest.mark.parametrize("part", [PLAIN, PACKED], ids=["plain", "zstd"])
 @pytest.mark.parametrize("block", [1, 7, 100, 1 << 20])
 def test_rows_and_positions_do_not_depend_on_how_the_part_is_read(monkeypatch, part, block):
@@ -126,8 +121,8 @@ def test_every_cut_of_a_part():
         assert (reject.position, reject.reason, reject.raw) == (len(first), "truncated", second[:cut])
 
 
-def test_decode_takes_bytes_at_an_offset_and_refuses_what_is_left(sweep_from):
-    decoder = BsonDecoder(dataset(), sweep_from=sweep_from)
+def test_decode_takes_bytes_at_an_offset_and_refuses_what_is_left(way):
+    decoder = BsonDecoder(dataset(), **way)
     decoded = decoder.decode(document(1) + document(2) + b"\x09\0", base_offset=1000)
     assert decoded.batch.column("_raw_position").to_pylist() == [1000, 1000 + len(document(1))]
     assert [(reject.position, reject.reason) for reject in decoded.rejects] == [

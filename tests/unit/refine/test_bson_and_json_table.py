@@ -1,4 +1,4 @@
-"""The shared table of cases: every source value in every column type, by sweep, by walker and from JSON."""
+"""The shared table of cases: every source value in every column type, by every way to decode BSON and from JSON."""
 
 import io
 import json
@@ -86,11 +86,10 @@ def bson_document(case, number):
 
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("case", TABLE["bson"], ids=lambda case: case["value"])
-def test_bson_value_in_column(case, column):
+def test_bson_value_in_column(case, column, way):
     documents = b"".join(bson_document(case, number) for number in range(3))
-    for sweep_from in (1, 1_000):
-        decoder = BsonDecoder(bson_dataset(column), sweep_from=sweep_from)
-        assert outcome(decoder.decode(documents)) == expected_of(case, column)
+    decoder = BsonDecoder(bson_dataset(column), **way)
+    assert outcome(decoder.decode(documents)) == expected_of(case, column)
 
 
 @pytest.mark.parametrize("column", COLUMNS)

@@ -34,11 +34,6 @@ def column(batches, name):
     return [value for decoded in batches for value in decoded.batch.column(name).to_pylist()]
 
 
-@pytest.fixture(params=[1, 10**9], ids=["swept", "walked"])
-def sweep_from(request):
-    return request.param
-
-
 def elements(*members):
     body = b"".join(bytes([kind]) + key.encode() + b"\0" + payload for kind, key, payload in members)
     return pack("<i", len(body) + 5) + body + b"\0"
@@ -52,10 +47,10 @@ INT = pack("<i", 1)
 )
 @pytest.mark.parametrize("kind", [3, 4], ids=["documents", "arrays"])
 @pytest.mark.parametrize("declared", ["json", None])
-def test_depth(sweep_from, depth, fits, kind, declared):
+def test_depth(way, depth, fits, kind, declared):
     columns = [COLUMNS[0], *([{"name": "x", "type": declared}] if declared else [])]
     raw = elements((16, "_id", INT), (kind, "x", nested_frames(depth, kind)))
-    decoded = BsonDecoder(dataset(columns), sweep_from=sweep_from).decode(raw)
+    decoded = BsonDecoder(dataset(columns), **way).decode(raw)
     found = [(reject.column, reject.reason) for reject in decoded.rejects]
     assert found == ([] if fits else [("x", "too_deep")])
 
@@ -67,7 +62,7 @@ def nested_frames(depth, kind):
     return heads + b"\x05\0\0\0\0" + bytes(depth - 1)
 
 
-def test_depth_counts_declared_records_and_arrays(sweep_from):
+def test_depth_counts_declared_records_and_arrays(way):
     columns = [
         COLUMNS[0],
         {"name": "r", "type": "record", "repeated": True, "columns": [{"name": "x", "type": "json"}]},
@@ -75,7 +70,7 @@ def test_depth_counts_declared_records_and_arrays(sweep_from):
     for depth, expected in ((126, []), (127, [("r[0].x", "too_deep")])):
         item = elements((3, "x", nested_frames(depth, 3)))
         raw = elements((16, "_id", INT), (4, "r", elements((3, "0", item))))
-        decoded = BsonDecoder(dataset(columns), sweep_from=sweep_from).decode(raw)
+        decoded = BsonDecoder(dataset(columns), **way).decode(raw)
         assert [(reject.column, reject.reason) for reject in decoded.rejects] == expected
 
 
@@ -83,31 +78,32 @@ WIDE = [COLUMNS[0], {"name": "r", "type": "record", "repeated": True}]
 WIDE[1]["columns"] = [{"name": f"c{number}", "type": "int64"} for number in range(100)]
 
 
-def test_arrays_that_ask_for_too_much_are_refused(sweep_from):
+def test_arrays_that_ask_for_too_much_are_refused(way):
     items = elements(*((3, "", b"\x05\0\0\0\0") for _ in range(10_001)))
     raw = elements((16, "_id", INT), (4, "r", items)) + document(2)
-    decoded = BsonDecoder(dataset(WIDE), sweep_from=sweep_from).decode(raw)
+    decoded = BsonDecoder(dataset(WIDE), **way).decode(raw)
     assert [(reject.column, reject.reason) for reject in decoded.rejects] == [("r", "too_large")]
     assert decoded.batch.column("id").to_pylist() == [2]
 
 
-def test_arrays_of_short_documents_may_ask_for_too_much_as_well(monkeypatch, sweep_from):
-    for user in ("rows", "bson_columns"):
+def test_arrays_of_short_documents_may_ask_for_too_much_as_well(monkeypatch, way):
+    for user in ("rows", "bson_columns", "bson_native"):
         monkeypatch.setattr(f"tideline.refine.{user}.MAX_ROW_CELLS", 200)
     raw = b""
     for number, count in enumerate((2, 3, 1)):
         items = elements(*((3, str(index), b"\x05\0\0\0\0") for index in range(count)))
         raw += elements((16, "_id", pack("<i", number)), (4, "r", items))
-    decoded = BsonDecoder(dataset(WIDE), sweep_from=sweep_from).decode(raw)
+    decoded = BsonDecoder(dataset(WIDE), **way).decode(raw)
     assert [(reject.column, reject.reason) for reject in decoded.rejects] == [("r", "too_large")]
     assert decoded.batch.column("id").to_pylist() == [0, 2]
 
 
-def test_text_that_grows_too_much_is_refused(monkeypatch, sweep_from):
-    monkeypatch.setattr("tideline.refine.rows.MAX_ROW_TEXT", 1000)
+def test_text_that_grows_too_much_is_refused(monkeypatch, way):
+    for user in ("rows", "bson_native"):
+        monkeypatch.setattr(f"tideline.refine.{user}.MAX_ROW_TEXT", 1000)
     monkeypatch.setattr("tideline.refine.bson_decoder.SWEPT_BYTES", 100)
     columns = [COLUMNS[0], {"name": "x", "type": "json"}]
-    decoder = BsonDecoder(dataset(columns), sweep_from=sweep_from)
+    decoder = BsonDecoder(dataset(columns), **way)
     decoded = decoder.decode(document(1, x="\1" * 200) + document(2, y="\1" * 200) + document(3, y="ok"))
     found = [(reject.column, reject.reason) for reject in decoded.rejects]
     assert found == [("x", "too_large"), ("y", "too_large")]

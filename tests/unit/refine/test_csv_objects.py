@@ -68,7 +68,11 @@ def test_undeclared_columns_are_refused_where_the_dataset_says_so(csv_dataset: M
 @pytest.mark.parametrize(
     ("header", "message", "remedy"),
     [
-        (b"id", "lacks declared columns: 'name'; expected 'id', 'name' in any order, found 'id'", "written"),
+        (
+            b"name",
+            "lacks declared columns: 'id'; expected 'id', 'name' in any order, found 'name'",
+            "written",
+        ),
         (b"id,Name", "lacks declared columns: 'name'", "spells 'name' as 'Name'"),
         (b"id, name", "lacks declared columns: 'name'", "spells 'name' as ' name'"),
         (b"1,Shirt", "lacks declared columns: 'id', 'name'", "is a header"),
@@ -92,6 +96,53 @@ def test_headers_that_do_not_fit(
     assert remedy in str(error.remedy) or remedy in error.message
     assert (error.source, error.dataset) == ("shop", "items")
     assert error.place == "items/0.csv, landed as s3://raw/part-00000.csv"
+
+
+OLDER = {"id": "int64", "price": "numeric(12, 2)", "name": "string", "seen_at": "timestamp", "tag": "json"}
+
+
+def test_a_nullable_column_that_is_missing_is_null_in_every_row_and_reported(
+    csv_dataset: Make, decode: Decode
+) -> None:
+    """Rows that the parser takes, rows that are read one by one and rejects, over several blocks."""
+    rows = b"".join(b"%d,n%d,x\n+%d,y,x\nz,bad,x\n" % (n, n, n + 1000) for n in range(40))
+    columns = {name: {"type": kind} for name, kind in OLDER.items()}
+    columns["price"] = {"type": "numeric", "precision": 12, "scale": 2}
+
+    limits = CsvLimits(BlockLimits(128, 4096), InflateLimits(piece_bytes=64))
+    found = decode(csv_dataset(columns), b"id,name,colour\n" + rows, limits=limits)
+
+    assert found.values("id") == [number for n in range(40) for number in (n, n + 1000)]
+    assert {(row["price"], row["seen_at"], row["tag"]) for row in found.rows} == {(None, None, None)}
+    assert found.values("name")[:2] == ["n0", "y"]
+    assert len(found.rejects) == 40
+    assert found.drift == {
+        "colour": (80, "x"),
+        "(missing column) price": (80, ""),
+        "(missing column) seen_at": (80, ""),
+        "(missing column) tag": (80, ""),
+    }
+
+
+def test_a_missing_column_of_an_object_without_rows_is_reported(csv_dataset: Make, decode: Decode) -> None:
+    found = decode(csv_dataset(), b"id\n")
+    assert (found.records, found.drift) == (0, {"(missing column) name": (0, "")})
+
+
+@pytest.mark.parametrize("name", ["id", "name"])
+def test_a_required_column_must_be_there(csv_dataset: Make, decode: Decode, name: str) -> None:
+    columns = {"id": "int64", "name": {"type": "string", "nullable": False}, "tag": "string"}
+    header = ",".join(column for column in columns if column not in (name, "tag")).encode()
+    with pytest.raises(ContractError, match=f"lacks declared columns: '{name}'; expected"):
+        decode(csv_dataset(columns), header + b"\n1\n")
+
+
+def test_a_field_that_differs_by_case_from_another_declared_one_is_no_misspelling(
+    csv_dataset: Make, decode: Decode
+) -> None:
+    columns = {"id": "int64", "a": {"type": "string", "field": "x"}, "b": {"type": "string", "field": "X"}}
+    found = decode(csv_dataset(columns), b"id,X\n1,large\n")
+    assert (found.values("a"), found.values("b")) == ([None], ["large"])
 
 
 def test_a_header_that_does_not_end_is_an_error(csv_dataset: Make, decode: Decode) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -294,3 +295,18 @@ def test_the_docstring_names_every_type_and_reason() -> None:
         "string",
     }
     assert kinds <= set(re.findall(r"\w+", text))
+
+
+def test_the_docs_have_the_same_table() -> None:
+    from tideline.refine import csv_values
+
+    def rows(text: str) -> list[list[str]]:
+        lines = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
+        return [[cell.strip() for cell in line] for line in lines]
+
+    docs = (Path(__file__).parents[3] / "docs" / "catalog.md").read_text()
+    told = rows(docs[docs.index("### Values in a CSV") : docs.index("A timestamp is a date")])
+    defined = rows(csv_values.__doc__ or "")
+    assert [row[:2] for row in told] == [row[:2] for row in defined]
+    for one, other in zip(told, defined, strict=True):
+        assert one[2].startswith(other[2].removesuffix(", …"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import hashlib
 import io
+import tempfile
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tideline.errors import StoreUnavailableError
+from tideline.errors import DiskError, RetriableError, StoreUnavailableError
 from tideline.lake.keys import Folder
 from tideline.refine.contract import processed_schema
 from tideline.refine.parquet import ParquetLimits, PartWriter, dictionary_columns, encoded_bytes
@@ -208,3 +211,39 @@ def test_an_error_of_the_caller_leaves_nothing(lake: Any, csv_dataset: Callable[
         raise ValueError("mine")
     assert lake.processed.objects == {}
     assert threading.active_count() == before
+
+
+class FullDisk(io.FileIO):
+    """A temporary file on a disk that is full after so many bytes."""
+
+    def __init__(self, path: Any, room: int) -> None:
+        super().__init__(path, "w+")
+        self.room = room
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("room", [0, 3, 100, 500, 5_000, 20_000])
+def test_a_full_disk_is_an_error_of_ours_that_retries(
+    lake: Any, monkeypatch: Any, tmp_path: Any, room: int
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullDisk(tmp_path / "part", room))
+    parts = writer(lake)
+    noise = hashlib.sha256(b"").digest() * 1_000
+
+    def write() -> None:
+        parts.write(pa.table({"id": [noise[:n] + hashlib.sha256(b"%d" % n).digest() for n in range(900)]}))
+        parts.close()
+
+    with pytest.raises(DiskError, match="No space left on device") as caught:
+        write()
+    parts.abandon()
+
+    assert isinstance(caught.value, RetriableError)
+    assert caught.value.place == lake.processed.uri_of(FOLDER.part(0, "parquet"))
+    assert "free space" in str(caught.value.remedy)
+    assert lake.processed.objects == {}
+    gc.collect()

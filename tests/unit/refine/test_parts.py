@@ -51,7 +51,7 @@ def decoding(lake: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[A
         def decode(*_: Any) -> Iterator[Decoded]:
             yield from found
 
-        monkeypatch.setattr(parts, "decoder_of", lambda _: decode)
+        monkeypatch.setattr(parts, "decoder_of", lambda *_: decode)
         landed = manifest.read(lake.raw, lake.land(NESTED, body, **fields))
         return list(decoded_parts(NESTED, landed, lake.raw))
 
@@ -130,7 +130,9 @@ def test_a_damaged_part_is_named_so_whatever_the_decoder_says(
 
 
 def test_what_the_decoder_does_not_read_is_read(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "decoder_of", lambda _: lambda *_: iter([Decoded(empty_batch(NESTED), [], 0)]))
+    monkeypatch.setattr(
+        parts, "decoder_of", lambda *_: lambda *_: iter([Decoded(empty_batch(NESTED), [], 0)])
+    )
     landed = manifest.read(lake.raw, lake.land(NESTED, bytes(3 << 20)))
     assert len(list(decoded_parts(NESTED, landed, lake.raw))) == 1
     lake.raw.damage(landed.parts[0].uri, bytes(3 << 20)[:-1] + b"x")
@@ -143,5 +145,7 @@ def test_each_kind_has_its_decoder(csv_dataset: Callable[..., Any]) -> None:
         name="posts", source="api", key=("id",), path="/posts", columns=(Column(name="id", type="int64"),)
     )
     for dataset, name in ((csv_dataset(), "csv"), (NESTED, "bson"), (http, "json")):
-        decode = decoder_of(dataset)
-        assert decode is getattr(sys.modules[f"tideline.refine.{name}"], f"decode_{name}")
+        decode: Any = decoder_of(dataset)
+        assert getattr(decode, "func", decode) is getattr(
+            sys.modules[f"tideline.refine.{name}"], f"decode_{name}"
+        )

@@ -69,7 +69,7 @@ def test_rows_are_committed_with_their_lineage(lake: Any, csv_dataset: Make) -> 
         "reasons": {},
         "cursor": {"column": "updated_at", "min": "2026-01-31T13:30:00Z", "max": "2026-01-31T13:30:00Z",
                    "null": 2, "future": 0},
-        "partitions": ["2026-01-31T00:00:00Z", None], "drift": {}, "engine": "python", "semantics": 1,
+        "partitions": ["2026-01-31T00:00:00Z", None], "drift": {}, "empty_columns": [], "engine": "python", "semantics": 1,
         "raw_bytes": landed.bytes, "bytes": manifest.bytes,
     }  # fmt: skip
     found = rows_of(lake.processed, manifest)
@@ -114,6 +114,10 @@ def test_evidence_is_committed_before_the_rows(lake: Any, csv_dataset: Make) -> 
     assert (evidence.stage, evidence.records, evidence.attempt_id) == ("quarantine", 2, manifest.attempt_id)
     assert evidence.details == {
         "landed": 5, "quarantined": 2, "reasons": details["reasons"], "raw_manifest": uri,
+        "drift": details["drift"],
+    }  # fmt: skip
+    assert {path: entry["kind"] for path, entry in details["drift"].items()} == {
+        "(changed type) id": "changed_type", "(changed type) updated_at": "changed_type",
     }  # fmt: skip
     found = rows_of(lake.quarantine, evidence)
     assert [(row["position"], row["line"], row["column"], row["raw"]) for row in found] == [
@@ -158,14 +162,16 @@ def test_a_threshold_of_zero_absorbs_nothing(lake: Any, csv_dataset: Make) -> No
 def test_drift_is_in_the_manifest(lake: Any, csv_dataset: Make) -> None:
     dataset = csv_dataset(COLUMNS)
     uri = lake.land(dataset, HEADER + ROW, b"id,name,updated_at,colour\n1,a,,red\n2,b,,blue\n")
-    assert run(lake, dataset, uri)[0].details["drift"] == {"colour": {"count": 2, "example": "red"}}
+    assert run(lake, dataset, uri)[0].details["drift"] == {
+        "colour": {"count": 2, "example": "red", "kind": "new_field"}
+    }
 
 
 def test_an_object_that_does_not_fit_commits_nothing(lake: Any, csv_dataset: Make) -> None:
     dataset = csv_dataset(COLUMNS)
-    uri = lake.land(dataset, HEADER + ROW, b"id,name\n1,a\n")
+    uri = lake.land(dataset, HEADER + ROW, b"name\na\n")
     before = threading.active_count()
-    with pytest.raises(ContractError, match="lacks declared columns: 'updated_at'") as caught:
+    with pytest.raises(ContractError, match="lacks declared columns: 'id'") as caught:
         run(lake, dataset, uri)
     assert "items/1.csv" in str(caught.value)
     assert lake.processed.objects == lake.quarantine.objects == {}

@@ -10,7 +10,8 @@ import pytest
 
 from tideline.catalog.model import Partition
 from tideline.refine.contract import Decoded, Reject, decoded_schema
-from tideline.refine.tally import MAX_DRIFT_PATHS, MAX_PARTITIONS, OTHER_PATHS, Tally
+from tideline.refine.drift import MAX_DRIFT_PATHS, OTHER_PATHS
+from tideline.refine.tally import MAX_PARTITIONS, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +138,8 @@ def test_drift_adds_up_and_keeps_the_first_example(csv_dataset: Callable[..., Cs
     found.add(Decoded(none[0], [], 0, {"b": (2, ""), "a": (1, "x")}))
     found.add(Decoded(none[0], [], 0, {"b": (3, "first"), "a": (1, "y")}))
     assert list(found.details()["drift"].items()) == [
-        ("a", {"count": 2, "example": "x"}), ("b", {"count": 5, "example": "first"}),
+        ("a", {"count": 2, "example": "x", "kind": "new_field"}),
+        ("b", {"count": 5, "example": "first", "kind": "new_field"}),
     ]  # fmt: skip
     for number in range(MAX_DRIFT_PATHS):
         found.add(Decoded(none[0], [], 0, {f"p{number}": (1, "")}))

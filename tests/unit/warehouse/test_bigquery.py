@@ -155,3 +155,36 @@ def test_server_that_is_not_there_is_unavailable(own_settings):
         warehouse.tables.get(TableName("local", "d", "t"))
     assert len(slept) == 5
     client.close()
+
+
+def test_a_copy_takes_the_place_of_a_table_with_its_schema_once_for_its_key(warehouse, table):
+    new = TableName("local", table.dataset, "new")
+    warehouse.tables.create(new, Layout((Field("c", "STRING"), Field("a", "INT64"))))
+    warehouse.run(f"INSERT INTO {new.sql} (a, c) VALUES (1, 'x')", kind="test", key=f"{new}")
+    first = warehouse.copy(new, table, key=f"{table}", replace=True)
+    assert [tuple(row.values()) for row in warehouse.rows(f"SELECT * FROM {table.sql}", kind="test")] == [
+        ("x", 1)
+    ]
+    warehouse.run(f"INSERT INTO {table.sql} (a) VALUES (2)", kind="test", key=f"{table}")
+    assert warehouse.copy(new, table, key=f"{table}", replace=True).job_id == first.job_id
+    assert warehouse.count(table) == 2
+
+
+def test_a_copy_that_may_not_replace_makes_the_table_and_refuses_one_with_rows(warehouse, table):
+    warehouse.load_file(table, parquet((1, "x")), FIELDS, key=f"{table}", truncate=True)
+    other = TableName("local", table.dataset, "other")
+    warehouse.copy(table, other, key="one", replace=False)
+    assert warehouse.count(other) == 1
+    with pytest.raises(WarehouseRefusedError, match="not empty"):
+        warehouse.copy(table, other, key="two", replace=False)
+
+
+@pytest.mark.parametrize(("replace", "disposition"), [(True, "WRITE_TRUNCATE"), (False, "WRITE_EMPTY")])
+def test_copies_are_sent_with_labels_and_disposition(bench, kit, replace, disposition):
+    there = {"projectId": "p", "datasetId": "d", "tableId": "u"}
+    bench.script.answers.append(kit.job(copy={"destinationTable": there, "sourceTable": there}))
+    bench.warehouse.copy(TableName("p", "d", "t"), TableName("p", "d", "u"), key="k", replace=replace)
+    sent = bench.script.requests[0].body["configuration"]
+    assert sent["copy"]["writeDisposition"] == disposition
+    assert sent["copy"]["destinationTable"]["tableId"] == "u"
+    assert sent["labels"] == {"app": "tideline", "environment": "ci", "kind": "copy"}

@@ -7,7 +7,7 @@ from google.auth import exceptions as auth
 from google.resumable_media import common as media
 
 from tideline.errors import WarehouseRefusedError, WarehouseUnavailableError
-from tideline.warehouse.failures import CLIENT_ERRORS, of_job, translate
+from tideline.warehouse.failures import CLIENT_ERRORS, is_transient, of_job, translate
 
 RETRY, STOP = WarehouseUnavailableError, WarehouseRefusedError
 
@@ -74,3 +74,25 @@ def test_finished_job_that_failed():
     assert isinstance(failure, STOP)
     assert "TIDELINE_MAXIMUM_BYTES_BILLED" in str(failure)
     assert isinstance(of_job({}, "job x"), STOP)
+
+
+def test_an_upload_session_that_is_gone_begins_anew():
+    error = exceptions.NotFound(
+        "PUT http://b/upload/bigquery/v2/projects/p/jobs?upload_id=7: no such session"
+    )
+    assert isinstance(translate(error, "job x"), RETRY)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (exceptions.GatewayTimeout("504"), True),
+        (exceptions.ServiceUnavailable("503"), True),
+        (requests.ConnectionError("reset"), True),
+        (exceptions.NotFound("404"), False),
+        (KeyError("a bug"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_may_pass_while_rows_are_read(error, passes):
+    assert is_transient(error) is passes

@@ -15,8 +15,8 @@ from tideline.errors import IntegrityError
 from tideline.warehouse import names
 from tideline.warehouse.bigquery import NDJSON, Warehouse
 from tideline.warehouse.ledger import LAYOUT, Ledger, LedgerRow
-from tideline.warehouse.state import DatasetState
-from tideline.window import Window, high_water_mark
+from tideline.warehouse.state import ORIGIN, Commit, DatasetState, high_water_mark
+from tideline.window import Window, format_instant
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -115,55 +115,132 @@ def test_state_has_the_mark_and_the_newest_read_of_each_dataset(ledger):
 
 @settings(max_examples=2, deadline=None, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32))
-def test_mark_is_that_of_the_window_module(seed, bigquery_client, own_settings):
+def test_mark_is_that_of_the_state_module(seed, bigquery_client, own_settings):
     """All cases in one query: each is a dataset of its own."""
     dice = Random(seed)
-    starts = [None, *range(12)]
-    cases = [
-        [
-            ((start := dice.choice(starts)), (start or 0) + dice.randint(1, 6))
-            for _ in range(dice.randint(1, 8))
-        ]
-        for _ in range(200)
-    ]
+    cases = [[any_commit(dice) for _ in range(dice.randint(1, 9))] for _ in range(300)]
+    assert {commit.mode for case in cases for commit in case} == {*MODES}
     check_marks(cases, bigquery_client, own_settings)
+
+
+MODES = ("scheduled", "exact", "replay", "reconcile", "rewind")
+
+
+def any_commit(dice: Random) -> Commit:
+    start = dice.choice([None, *range(12)])
+    mode = dice.choices(MODES, (9, 3, 1, 1, 2))[0]
+    end = (start or 0) + dice.randint(1, 6)
+    window = Window(None if start is None else hour(start), hour(end))
+    if mode == "rewind":
+        window = Window(None, dice.choice([ORIGIN, hour(end)]))
+    return Commit(mode, window, hour(dice.randint(0, 9)), hour(dice.randint(0, 9)), uuid4().hex)
+
+
+def in_order(*windows) -> list[Commit]:
+    """Scheduled windows, or `("rewind", hour)`, each read and committed after the one before it."""
+    return [
+        Commit("rewind", Window(None, ORIGIN if end is None else hour(end)), hour(at), hour(at), f"{at}")
+        if start == "rewind"
+        else Commit(
+            "scheduled",
+            Window(None if start is None else hour(start), hour(end)),
+            hour(at),
+            hour(at),
+            f"{at}",
+        )
+        for at, (start, end) in enumerate(windows)
+    ]
 
 
 def test_mark_of_chosen_windows(bigquery_client, own_settings):
     chosen = [
-        [(None, 3), (3, 4), (4, 5)],
-        [(None, 3), (4, 5)],
-        [(None, 3), (1, 9), (2, 4), (9, 10)],
-        [(3, 4), (4, 5)],
-        [(None, 3), (5, 6), (3, 4), (4, 5)],
-        [(None, 1), (None, 6), (6, 7)],
-        [(None, 3), (3, 4), (3, 8), (8, 9)],
-        [(None, 3), (5, 6), (5, 9), (3, 4)],
+        ([(None, 3), (3, 4), (4, 5)], 5),
+        ([(None, 3), (4, 5)], 3),
+        ([(None, 3), (1, 9), (2, 4), (9, 10)], 10),
+        ([(3, 4), (4, 5)], None),
+        ([(None, 3), (5, 6), (3, 4), (4, 5)], 6),
+        ([(None, 1), (None, 6), (6, 7)], 7),
+        ([(None, 3), (3, 4), (3, 8), (8, 9)], 9),
+        ([(None, 3), (5, 6), (5, 9), (3, 4)], 4),
+        ([(None, 9), ("rewind", 4)], 4),
+        ([(None, 9), ("rewind", 4), (3, 6), (6, 7)], 7),
+        ([(None, 9), ("rewind", 4), (5, 10)], 4),
+        ([(None, 9), ("rewind", None)], None),
+        ([(None, 9), ("rewind", None), (8, 10)], None),
+        ([(None, 9), ("rewind", None), (None, 2)], 2),
+        ([(None, 9), ("rewind", 4), (4, 8), ("rewind", 6)], 6),
+        ([(None, 9), ("rewind", 4), ("rewind", 2), (2, 3)], 3),
+        ([("rewind", 4)], 4),
     ]
-    check_marks(chosen, bigquery_client, own_settings)
+    found = check_marks([in_order(*windows) for windows, _ in chosen], bigquery_client, own_settings)
+    assert found == [None if mark is None else hour(mark) for _, mark in chosen]
+
+
+def test_what_was_read_before_a_rewind_does_not_count_when_it_is_committed_after_it(
+    bigquery_client, own_settings
+):
+    first, rewind = in_order((None, 9), ("rewind", 4))
+    late = Commit("scheduled", Window(hour(4), hour(9)), hour(0.5), hour(2), "late")
+    early = replace(late, extracted_at=hour(2), committed_at=rewind.committed_at)
+    cases = [[first, rewind, late], [first, rewind, early]]
+    assert check_marks(cases, bigquery_client, own_settings) == [hour(4), hour(4)]
 
 
 def check_marks(cases, client, make_settings):
     warehouse = Warehouse(client, make_settings())
-    known = [
-        [Window(None if start is None else hour(start), hour(end)) for start, end in windows]
-        for windows in cases
-    ]
     lines = [
         {
-            "source": "s", "dataset": f"d{case}", "load_id": uuid4().hex, "unchanged_source": True,
-            "window_start": window.to_json()["start"], "window_end": window.to_json()["end"],
+            "source": "s", "dataset": f"d{case}", "load_id": commit.load_id, "unchanged_source": True,
+            "window_start": commit.window.to_json()["start"], "window_end": commit.window.to_json()["end"],
+            "mode": commit.mode, "extracted_at": format_instant(commit.extracted_at),
+            "committed_at": format_instant(commit.committed_at),
         }
-        for case, windows in enumerate(known) for window in windows
+        for case, commits in enumerate(cases) for commit in commits
     ]  # fmt: skip
     table = names.ops_table(names.LEDGER, warehouse.settings)
-    nullable = [replace(field, mode="NULLABLE") for field in LAYOUT.fields]
+    nullable = [
+        field if field.mode == "REPEATED" else replace(field, mode="NULLABLE") for field in LAYOUT.fields
+    ]
     warehouse.tables.create(table, replace(LAYOUT, fields=tuple(nullable)))
     body = BytesIO(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     warehouse.load_file(table, body, nullable, key=table.dataset, truncate=True, source_format=NDJSON)
-    found = Ledger(warehouse).state()
-    for case, windows in enumerate(known):
-        assert found[f"s.d{case}"].high_water_mark == high_water_mark(windows), cases[case]
+    state = Ledger(warehouse).state()
+    found = [state[f"s.d{case}"].high_water_mark for case in range(len(cases))]
+    for commits, mark in zip(cases, found, strict=True):
+        assert mark == high_water_mark(commits), commits
+    return found
+
+
+def rewind_row(load_id: str, to: datetime, **more) -> LedgerRow:
+    """A rewind as `tideline rewind` records it."""
+    return row(
+        load_id, Window(None, to), mode="rewind", raw_manifest_uri=None, processed_manifest_uri=None,
+        reason="the source was repaired", actor="somebody", **more,
+    )  # fmt: skip
+
+
+def test_a_rewind_is_a_row_and_forgets_the_read_that_conditional_requests_compare_with(ledger):
+    ledger.record(row("a", Window(None, hour(2)), extracted_at=hour(-2)))
+    recorded = ledger.record(rewind_row("b", ORIGIN, extracted_at=hour(-1)))
+    assert (recorded.window_start, recorded.window_end) == (None, ORIGIN)
+    assert (recorded.reason, recorded.actor, recorded.raw_manifest_uri) == (
+        "the source was repaired",
+        "somebody",
+        None,
+    )
+    assert ledger.state() == {"test.things": DatasetState(None, None, None)}
+    ledger.record(row("c", Window(None, hour(1)), extracted_at=hour(3)))
+    assert ledger.state() == {"test.things": DatasetState(hour(1), "s3://raw/c", "f")}
+
+
+def test_history_is_every_row_of_the_dataset_in_the_order_of_commits(ledger):
+    ledger.record(row("b", raw_manifest_uris=("s3://raw/1", "s3://raw/2"), ranges=2, source_count=7))
+    ledger.record(row("a"))
+    ledger.record(row("c", dataset="others"))
+    b, a = ledger.history("test", "things")
+    assert [b.load_id, a.load_id] == ["b", "a"]
+    assert (b.raw_manifest_uris, a.raw_manifest_uris) == (("s3://raw/1", "s3://raw/2"), ())
+    assert (a.dataset_id, b.ranges, b.source_count) == ("test.things", 2, 7)
 
 
 def test_state_is_one_query(ledger, monkeypatch):

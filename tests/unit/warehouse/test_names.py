@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 import sqlglot
 from hypothesis import given
@@ -55,3 +57,9 @@ def test_labels_hold_only_what_labels_may():
         "run": "scheduled__2026-03-01t00_00_00_00_00",
         "long": "x" * 63,
     }
+
+
+def test_a_table_beside_another_is_named_after_it_and_the_instant_in_utc():
+    instant = datetime(2026, 1, 31, 16, 5, 2, 7, tzinfo=timezone(timedelta(hours=2)))
+    found = names.beside(names.TableName("p", "d", "orders"), "shadow", instant)
+    assert found == names.TableName("p", "d", "orders__shadow_20260131T140502000007Z")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,8 +8,9 @@ from tideline.catalog.model import CsvDataset
 from tideline.lake.manifest import Manifest, Part
 from tideline.warehouse import objects
 from tideline.warehouse.bigquery import Warehouse
-from tideline.warehouse.ledger import Ledger
+from tideline.warehouse.ledger import Ledger, LedgerRow
 from tideline.warehouse.objects import LandedObject, record_objects
+from tideline.warehouse.state import ORIGIN
 from tideline.window import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -100,3 +101,41 @@ def test_parts_that_are_no_objects_are_passed_over(warehouse):
     assert record(warehouse, manifest({"collection": "things"}, {"url": "https://x"})) == 0
     assert record(warehouse, manifest()) == 0
     assert list(Ledger(warehouse).landed_objects(dataset())) == []
+
+
+@pytest.fixture
+def rewound(warehouse):
+    """Objects of 10:00, of 11:00, and one that came again after the rewind to 11:00."""
+    later = "2026-03-01T11:00:00Z"
+    record(warehouse, manifest(origin("p/a.csv"), origin("p/b.csv", at=later), origin("p/c.csv", at=later)))
+
+    def rewind(to, name="things"):
+        row = LedgerRow(
+            f"rewind-{name}", "r", "test", name, None, to, "w", "a", "rewind", None, None, None,
+            *[0] * 10, None, None, None, None, 0, 0, None, None, None, None, "f", "1",
+            unchanged_source=False, extracted_at=NOON, reason="why", actor="who",
+        )  # fmt: skip
+        recorded = Ledger(warehouse).record(row)
+        again = manifest(origin("p/c.csv", at=later))
+        now = recorded.committed_at + timedelta(seconds=1)
+        record_objects(warehouse, again, "s3://raw/n", load_id=f"again-{name}", now=now)
+        return [one.key for one in Ledger(warehouse).landed_objects(dataset())]
+
+    return rewind
+
+
+@pytest.mark.parametrize(
+    ("to", "left"),
+    [
+        (datetime(2026, 3, 1, 11, tzinfo=UTC), ["p/a.csv", "p/c.csv"]),
+        (ORIGIN, ["p/c.csv"]),
+        (NOON, ["p/a.csv", "p/b.csv", "p/c.csv"]),
+    ],
+    ids=["between", "origin", "after all"],
+)
+def test_after_a_rewind_objects_are_new_again(rewound, to, left):
+    assert rewound(to) == left
+
+
+def test_a_rewind_of_another_dataset_changes_nothing(rewound):
+    assert rewound(ORIGIN, name="others") == ["p/a.csv", "p/b.csv", "p/c.csv"]

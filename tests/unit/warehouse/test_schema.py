@@ -49,7 +49,8 @@ def test_every_type_of_the_catalog_has_its_field():
         "t": "TIMESTAMP", "y": "BYTES", "j": "JSON", "a": "ARRAY<STRING>",
         "r": "ARRAY<STRUCT<`j` JSON, `x` INT64>>",
         "_extracted_at": "TIMESTAMP", "_window_id": "STRING", "_raw_uri": "STRING", "_raw_position": "INT64",
-        "_row_hash": "STRING", "_merged_at": "TIMESTAMP", "_deleted_at": "TIMESTAMP", "_extra": "JSON",
+        "_row_hash": "STRING", "_merged_at": "TIMESTAMP", "_deleted_at": "TIMESTAMP",
+        "_superseded_at": "TIMESTAMP", "_extra": "JSON",
     }  # fmt: skip
 
 

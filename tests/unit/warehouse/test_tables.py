@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,7 +9,7 @@ from tideline.errors import SchemaEvolutionError
 from tideline.warehouse.bigquery import Warehouse
 from tideline.warehouse.names import TableName
 from tideline.warehouse.schema import Field, Layout
-from tideline.warehouse.tables import ensure_table
+from tideline.warehouse.tables import ensure_table, set_expiry
 
 LAYOUT = Layout(
     fields=(
@@ -127,3 +128,28 @@ def test_expiring_tables_say_when(bench, kit):
     assert made_dataset.body["defaultTableExpirationMs"] == str(48 * 3_600_000)
     assert made_dataset.body["location"] == "EU"
     assert int(made_table.body["expirationTime"]) == int(refused.body["expirationTime"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("before", "expires", "sent"),
+    [
+        (None, datetime(2026, 3, 1, tzinfo=UTC), "1772323200000"),
+        ("1772323200000", None, None),
+    ],
+    ids=["set", "lifted"],
+)
+def test_expiry_is_set_and_lifted(bench, before, expires, sent):
+    name = TableName("p", "d", "t")
+    table = {"tableReference": {"projectId": "p", "datasetId": "d", "tableId": "t"}, "etag": "e"}
+    bench.script.answers += [{**table, **({"expirationTime": before} if before else {})}, table]
+    set_expiry(bench.warehouse, name, expires)
+    assert [request.method for request in bench.script.requests] == ["GET", "PATCH"]
+    assert bench.script.requests[1].body["expirationTime"] == sent
+
+
+@pytest.mark.parametrize("answer", [(404, {"error": {"code": 404, "message": "no", "errors": []}}), None])
+def test_expiry_that_is_right_or_of_no_table_is_left_alone(bench, answer):
+    table = {"tableReference": {"projectId": "p", "datasetId": "d", "tableId": "t"}}
+    bench.script.answers.append(answer or table)
+    set_expiry(bench.warehouse, TableName("p", "d", "t"), None)
+    assert [request.method for request in bench.script.requests] == ["GET"]

@@ -41,6 +41,7 @@ sold as (
         order_items.discount_amount_usd,
         order_items.net_amount_usd,
         coalesce(products.category, 'unknown') as category,
+        coalesce(products.sub_category, 'unknown') as sub_category,
         coalesce(products.gender, 'unknown') as gender,
         coalesce(orders.shipping_country_code, 'unknown') as country_code,
         order_items.is_returned or coalesce(order_statuses.is_returned, false) as is_returned
@@ -56,10 +57,11 @@ final as (
 
     select
         -- ids
-        {{ surrogate_key(['order_date', 'category', 'gender', 'country_code']) }} as daily_sales_id,
+        {{ surrogate_key(['order_date', 'category', 'sub_category', 'gender', 'country_code']) }} as daily_sales_id,
 
         -- text
         category,
+        sub_category,
         gender,
         country_code,
 
@@ -74,10 +76,11 @@ final as (
         coalesce(sum(if(is_returned, 0, net_amount_usd)), 0) as net_revenue_usd,
 
         -- times
-        order_date
+        order_date,
+        {{ data_as_of(['shop_mongodb.orders', 'shop_s3.order_items', 'shop_s3.products']) }} as data_as_of
 
     from sold
-    group by order_date, category, gender, country_code
+    group by order_date, category, sub_category, gender, country_code
 
 )
 

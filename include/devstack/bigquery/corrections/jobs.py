@@ -83,6 +83,36 @@ def job_configuration() -> None:
 
 
 @correction
+def copy_jobs() -> None:
+    """A copy that replaces a table keeps its old schema and fills it by position; its job id runs again."""
+    executor, jobs, errors = module("jobs.executor"), module("api.routes.jobs"), module("domain.errors")
+    quoted = module("storage.sql_identifiers").quoted_table_ref
+    copy, execute = executor._copy_table_into_destination, jobs.execute_copy_job
+    shape = ("schema_", "time_partitioning", "range_partitioning", "clustering")
+
+    async def copy_table(*, write_disposition: str, ctx: Any, **names: Any) -> None:
+        source, destination = (
+            [names[f"{side}_{part}"] for part in ("proj", "ds", "table_id")] for side in ("src", "dst")
+        )
+        old, new = ctx.catalog.get_table(*destination), ctx.catalog.get_table(*source)
+        if write_disposition != "WRITE_TRUNCATE" or old is None or new is None:
+            await copy(write_disposition=write_disposition, ctx=ctx, **names)
+            return
+        async with ctx.engine.write_lock():
+            ctx.engine.execute(
+                f"CREATE OR REPLACE TABLE {quoted(*destination)} AS SELECT * FROM {quoted(*source)}"  # noqa: S608
+            )
+            ctx.catalog.update_table(old.model_copy(update={name: getattr(new, name) for name in shape}))
+
+    async def execute_copy(project_id: str, job_id: str, config: Any, ctx: Any) -> Any:
+        if ctx.catalog.get_job(project_id, job_id) is not None:
+            raise errors.AlreadyExistsError(f"Already Exists: Job {project_id}:US.{job_id}")
+        return await execute(project_id, job_id, config, ctx)
+
+    executor._copy_table_into_destination, jobs.execute_copy_job = copy_table, execute_copy
+
+
+@correction
 def spatial_from_package() -> None:
     """Start-up downloads an extension, or copies 78 MB of it under the home folder; a package has it."""
     engine = module("storage.engine").DuckDBEngine

@@ -1,0 +1,11 @@
+{#-
+  Until when a report is complete: the earliest of the datasets that it is made from. NULL where one of them was never
+  loaded, because then nothing can be promised.
+-#}
+{% macro data_as_of(datasets) -%}
+    (
+        select if(count(*) = {{ datasets | length }}, min(data_as_of), null)
+        from {{ ref('rpt_freshness') }}
+        where dataset_id in ('{{ datasets | join("', '") }}')
+    )
+{%- endmacro %}

@@ -1,0 +1,157 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='customer_version_id',
+        on_schema_change='append_new_columns',
+        full_refresh=false,
+        cluster_by=['customer_id'],
+    )
+}}
+-- raw holds one version of each row: what was seen before is nowhere else, so a full refresh leaves this table alone
+
+with
+
+customers as (
+
+    select
+        *,
+        {{ surrogate_key([
+            'email', 'gender', 'delivery_city', 'delivery_state', 'delivery_postal_code', 'country_code', 'is_marketing_opted_in'
+        ]) }} as attributes_hash,
+        coalesce(least(updated_at, _extracted_at), _extracted_at) as version_at
+    from {{ ref('stg_shop_mongodb__customers') }}
+
+),
+
+{% if is_incremental() %}
+
+    newest as (
+
+        select *
+        from {{ this }}
+        qualify row_number() over (partition by customer_id order by valid_from desc) = 1
+
+    ),
+
+    opened as (
+
+        select
+            customers.*,
+            newest.customer_version_id as previous_version_id,
+            -- a version never begins before the one it follows, whatever the clocks of the source say
+            case
+                when newest.customer_id is null
+                    then coalesce(least(customers.created_at, customers.version_at), customers.version_at)
+                when newest.is_current
+                    then greatest(customers.version_at, timestamp_add(newest.valid_from, interval 1 microsecond))
+                else greatest(customers.version_at, newest.valid_to)
+            end as opened_at
+        from customers
+        left join newest on customers.customer_id = newest.customer_id
+        where
+            newest.customer_id is null
+            or not newest.is_current
+            or newest.attributes_hash != customers.attributes_hash
+
+    ),
+
+    replaced as (
+
+        select
+            newest.*,
+            opened.opened_at as closed_at
+        from newest
+        inner join opened on newest.customer_version_id = opened.previous_version_id
+        where newest.is_current
+
+    ),
+
+    vanished as (
+
+        select
+            newest.*,
+            greatest(current_timestamp(), timestamp_add(newest.valid_from, interval 1 microsecond)) as closed_at
+        from newest
+        left join customers on newest.customer_id = customers.customer_id
+        where newest.is_current and customers.customer_id is null
+
+    ),
+
+    closed as (
+
+        select * from replaced
+        union all
+        select * from vanished
+
+    ),
+
+{% else %}
+
+    -- what was before the first time it was seen is not known: the first version stands for it
+    opened as (
+
+        select
+            *,
+            coalesce(least(created_at, version_at), version_at) as opened_at
+        from customers
+
+    ),
+
+{% endif %}
+
+final as (
+
+    select
+        -- ids
+        {{ surrogate_key(['customer_id', 'opened_at']) }} as customer_version_id,
+        customer_id,
+
+        -- text
+        email,
+        gender,
+        delivery_city,
+        delivery_state,
+        delivery_postal_code,
+        country_code,
+        attributes_hash,
+
+        -- booleans
+        is_marketing_opted_in,
+        true as is_current,
+
+        -- times
+        opened_at as valid_from,
+        cast(null as timestamp) as valid_to,
+
+        -- metadata
+        _merged_at
+
+    from opened
+
+    {% if is_incremental() %}
+
+        union all
+
+        select
+            customer_version_id,
+            customer_id,
+            email,
+            gender,
+            delivery_city,
+            delivery_state,
+            delivery_postal_code,
+            country_code,
+            attributes_hash,
+            is_marketing_opted_in,
+            false as is_current,
+            valid_from,
+            closed_at as valid_to,
+            _merged_at
+        from closed
+
+    {% endif %}
+
+)
+
+select * from final

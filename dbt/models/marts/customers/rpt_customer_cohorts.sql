@@ -1,0 +1,135 @@
+{{
+    config(
+        partition_by={'field': 'cohort_month', 'data_type': 'date', 'granularity': 'month'},
+    )
+}}
+
+with
+
+orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+),
+
+order_statuses as (
+
+    select * from {{ ref('order_statuses') }}
+
+),
+
+bought as (
+
+    select
+        orders.customer_id,
+        orders.net_amount_usd,
+        -- BigQuery's dates stay dates; the emulator needs the cast
+        cast(date_trunc(orders.order_date, month) as date) as order_month,
+        cast(
+            date_trunc(min(orders.order_date) over (partition by orders.customer_id), month) as date
+        ) as cohort_month,
+        row_number() over (
+            partition by orders.customer_id
+            order by orders.order_date, orders.created_at, orders.order_id
+        ) as order_number
+    from orders
+    left join order_statuses on orders.status_code = order_statuses.status_code
+    where
+        orders.customer_id is not null
+        and not coalesce(order_statuses.is_cancelled, false)
+
+),
+
+cohorts as (
+
+    select
+        cohort_month,
+        count(distinct customer_id) as customer_count
+    from bought
+    group by cohort_month
+
+),
+
+last_month as (
+
+    select max(order_month) as newest_month
+    from bought
+
+),
+
+-- every month of every cohort, also those in which nobody bought
+months as (
+
+    select
+        cohorts.cohort_month,
+        cohorts.customer_count,
+        cast(order_month as date) as order_month
+    from cohorts
+    cross join last_month
+    cross join unnest(
+        generate_date_array(cohorts.cohort_month, last_month.newest_month, interval 1 month)
+    ) as order_month
+
+),
+
+monthly as (
+
+    select
+        cohort_month,
+        order_month,
+        count(distinct customer_id) as buyer_count,
+        count(*) as order_count,
+        sum(if(order_number = 2, 1, 0)) as new_repeat_customer_count,
+        sum(net_amount_usd) as revenue_usd
+    from bought
+    group by cohort_month, order_month
+
+),
+
+joined as (
+
+    select
+        months.cohort_month,
+        months.order_month,
+        months.customer_count,
+        date_diff(months.order_month, months.cohort_month, month) as month_number,
+        coalesce(monthly.buyer_count, 0) as buyer_count,
+        coalesce(monthly.order_count, 0) as order_count,
+        coalesce(monthly.revenue_usd, 0) as revenue_usd,
+        coalesce(monthly.new_repeat_customer_count, 0) as new_repeat_customer_count
+    from months
+    left join monthly
+        on
+            months.cohort_month = monthly.cohort_month
+            and months.order_month = monthly.order_month
+
+),
+
+final as (
+
+    select
+        -- ids
+        {{ surrogate_key(['cohort_month', 'order_month']) }} as customer_cohort_id,
+
+        -- numbers
+        month_number,
+        customer_count,
+        buyer_count,
+        order_count,
+        new_repeat_customer_count,
+        sum(new_repeat_customer_count) over (
+            partition by cohort_month order by order_month
+        ) as repeat_customer_count,
+        revenue_usd,
+        sum(revenue_usd) over (partition by cohort_month order by order_month) as lifetime_revenue_usd,
+
+        -- times
+        cohort_month,
+        order_month,
+        {{ data_as_of(['shop_mongodb.orders', 'shop_s3.order_items']) }} as data_as_of
+
+    from joined
+
+)
+
+select * from final

@@ -1,0 +1,75 @@
+{{
+    config(
+        partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
+        cluster_by=['country_code', 'city'],
+    )
+}}
+
+with
+
+orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+),
+
+order_statuses as (
+
+    select * from {{ ref('order_statuses') }}
+
+),
+
+online_order_codes as (
+
+    select * from {{ ref('online_order_codes') }}
+
+),
+
+placed as (
+
+    select
+        orders.order_date,
+        orders.amount_usd,
+        orders.unit_count,
+        orders.net_amount_usd,
+        orders.shipping_weight_kg,
+        coalesce(orders.shipping_country_code, 'unknown') as country_code,
+        coalesce(orders.shipping_state, 'unknown') as state,
+        coalesce(orders.shipping_city, 'unknown') as city,
+        coalesce(online_order_codes.sales_channel, 'unknown') as sales_channel
+    from orders
+    left join order_statuses on orders.status_code = order_statuses.status_code
+    left join online_order_codes on orders.online_order_code = online_order_codes.online_order_code
+    where not coalesce(order_statuses.is_cancelled, false)
+
+),
+
+final as (
+
+    select
+        -- ids
+        {{ surrogate_key(['order_date', 'country_code', 'state', 'city', 'sales_channel']) }} as daily_geography_id,
+
+        -- text
+        country_code,
+        state,
+        city,
+        sales_channel,
+
+        -- numbers
+        count(*) as order_count,
+        coalesce(sum(unit_count), 0) as unit_count,
+        coalesce(sum(net_amount_usd), 0) as revenue_usd,
+        coalesce(sum(amount_usd), 0) as order_amount_usd,
+        coalesce(sum(shipping_weight_kg), 0) as shipping_weight_kg,
+
+        -- times
+        order_date,
+        {{ data_as_of(['shop_mongodb.orders', 'shop_s3.order_items']) }} as data_as_of
+
+    from placed
+    group by order_date, country_code, state, city, sales_channel
+
+)
+
+select * from final

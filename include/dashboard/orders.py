@@ -1,0 +1,107 @@
+"""The page about orders: in which status they are, and how long they stay there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import charts
+from dashboard.parts import (
+    MONEY,
+    WHOLE,
+    ask,
+    choose,
+    columns,
+    count,
+    figures,
+    given,
+    heading,
+    is_empty,
+    matching,
+    period,
+    share,
+    table,
+    usd,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from dashboard.marts import Parameters
+
+MIX = """
+select
+    status,
+    any_value(is_open) as is_open,
+    sum(order_count) as orders,
+    sum(order_amount_usd) as amount
+from {marts}.rpt_order_status_mix
+where order_date between @first and @last"""
+
+DAYS = """
+select
+    status_date,
+    status,
+    sum(order_count) as orders,
+    sum(entered_count) as entered,
+    sum(left_count) as went_on,
+    sum(hours_in_status) as hours
+from {marts}.rpt_daily_order_statuses
+where status_date between @first and @last
+group by 1, 2
+order by 1, 2
+limit 20000"""
+
+FINAL = ("delivered", "returned", "cancelled")
+"""Where orders end: these grow for ever and would flatten the others in one chart."""
+
+
+def page() -> None:
+    """Show it."""
+    question = "In which status are orders, and how long do they stay there?"
+    days = heading("Orders", question, "rpt_daily_order_statuses", "status_date")
+    if not days:
+        return
+    span = period(*days)
+    channel = choose("Sales channel", "rpt_order_status_mix", "sales_channel")
+    where, words = matching(sales_channel=channel), given(sales_channel=channel)
+    mix = ask(f"{MIX}{where}\ngroup by 1\norder by orders desc", **span.parameters, **words)
+    if is_empty(mix):
+        return
+    total, is_open = mix["orders"].sum(), mix["is_open"].astype(bool)
+    figures(
+        ("Orders", count(total), None),
+        ("Still open", count(mix.loc[is_open, "orders"].sum()), None),
+        ("Worth of open orders", usd(mix.loc[is_open, "amount"].sum()), None),
+        ("Cancelled", share(mix.loc[mix["status"] == "cancelled", "orders"].sum(), total), None),
+    )
+    charts.show(
+        charts.ranking(mix, "status", "orders", charts.COUNT, "Orders"),
+        "Orders placed in this period, by status now",
+    )
+    _movement(span.parameters)
+    st.markdown("#### By status")
+    named = columns(
+        status=("Status", None), is_open=("Open", None), orders=("Orders", WHOLE), amount=("Amount", MONEY)
+    )
+    table(mix, "order-status", named)
+
+
+def _movement(asked: Parameters) -> None:
+    st.caption("Below: all sales channels.")
+    daily = ask(DAYS, **asked)
+    if is_empty(daily):
+        return
+    left, right = st.columns(2)
+    with left:
+        moving = daily[~daily["status"].isin(FINAL)]
+        charts.show(
+            charts.lines(moving, "status_date", "orders", charts.COUNT, "Orders", "status"),
+            "Open orders at the end of each day",
+        )
+    with right:
+        stays = daily.groupby("status", as_index=False)[["hours", "went_on"]].sum()
+        stays = stays[stays["went_on"] > 0]
+        stays["hours"] = stays["hours"] / stays["went_on"]
+        charts.show(
+            charts.ranking(stays, "status", "hours", charts.HOURS, "Hours"), "Average hours in a status"
+        )

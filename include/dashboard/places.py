@@ -1,0 +1,91 @@
+"""The page about places: where orders go."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import charts
+from dashboard.parts import (
+    MONEY,
+    WHOLE,
+    ask,
+    choose,
+    columns,
+    count,
+    figures,
+    given,
+    heading,
+    is_empty,
+    matching,
+    period,
+    table,
+    usd,
+)  # fmt: skip
+
+PLACES = """
+select
+    country_code,
+    state,
+    city,
+    sum(order_count) as orders,
+    sum(unit_count) as units,
+    sum(revenue_usd) as revenue
+from {marts}.rpt_daily_geography
+where
+    order_date between @first and @last
+    and country_code != 'unknown'"""
+
+WEEKS = """
+select
+    date_trunc(order_date, week(monday)) as week,
+    country_code,
+    sum(revenue_usd) as revenue
+from {marts}.rpt_daily_geography
+where
+    order_date between @first and @last
+    and country_code != 'unknown'"""
+
+
+def page() -> None:
+    """Show it."""
+    days = heading("Places", "Where do orders go?", "rpt_daily_geography", "order_date")
+    if not days:
+        return
+    span = period(*days)
+    country = choose("Country", "rpt_daily_geography", "country_code", "country_code != 'unknown'")
+    where, asked = matching(country_code=country), {**span.parameters, **given(country_code=country)}
+    places = ask(f"{PLACES}{where}\ngroup by 1, 2, 3\norder by revenue desc\nlimit 1000", **asked)
+    if is_empty(places):
+        return
+    figures(
+        ("Orders sent", count(places["orders"].sum()), None),
+        ("Revenue sent", usd(places["revenue"].sum()), None),
+        ("Countries", count(places["country_code"].nunique()), None),
+        ("Cities", count(len(places[["country_code", "city"]].drop_duplicates())), None),
+    )
+    left, right = st.columns(2)
+    with left:
+        by = places.groupby("country_code", as_index=False)["revenue"].sum().nlargest(15, "revenue")
+        charts.show(charts.ranking(by, "country_code", "revenue", charts.USD, "Revenue (USD)"), "By country")
+    with right:
+        by = places.groupby("city", as_index=False)["revenue"].sum().nlargest(15, "revenue")
+        charts.show(charts.ranking(by, "city", "revenue", charts.USD, "Revenue (USD)"), "By city")
+    weeks = ask(f"{WEEKS}{where}\ngroup by 1, 2", **asked)
+    top = list(places.groupby("country_code")["revenue"].sum().nlargest(7).index)
+    weeks["country"] = weeks["country_code"].where(weeks["country_code"].isin(top), "others")
+    charts.show(
+        charts.over_time(weeks, "week", "revenue", charts.USD, "Revenue (USD)", "country"), "Revenue by week"
+    )
+    st.caption("Orders that were taken home from a shop have no place and are not on this page.")
+    table(
+        places,
+        "places",
+        columns(
+            country_code=("Country", None),
+            state=("State", None),
+            city=("City", None),
+            orders=("Orders", WHOLE),
+            units=("Units", WHOLE),
+            revenue=("Revenue", MONEY),
+        ),
+    )

@@ -1,0 +1,147 @@
+"""The page about products: what sells, at which price, and what comes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import charts
+from dashboard.parts import (
+    MONEY,
+    PER_CENT,
+    WHOLE,
+    ask,
+    change,
+    choose,
+    columns,
+    count,
+    figures,
+    given,
+    heading,
+    is_empty,
+    matching,
+    period,
+    share,
+    table,
+    usd,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from dashboard.marts import Parameters
+
+TOTALS = """
+select
+    sum(unit_count) as units,
+    sum(revenue_usd) as revenue,
+    sum(returned_amount_usd) as returned
+from {marts}.rpt_daily_sales
+where order_date between @first and @last"""
+
+WEEKS = """
+select
+    date_trunc(order_date, week(monday)) as week,
+    category,
+    sub_category,
+    gender,
+    sum(revenue_usd) as revenue
+from {marts}.rpt_daily_sales
+where order_date between @first and @last"""
+
+COMPARED = """
+select
+    week_start_date,
+    sum(revenue_usd) as revenue,
+    sum(previous_revenue_usd) as previous,
+    sum(last_year_revenue_usd) as last_year
+from {marts}.rpt_weekly_product_sales
+where
+    week_start_date >= date_sub(@last, interval 28 day)
+    and week_start_date <= date_sub(@last, interval 6 day)"""
+
+ARTICLES = """
+select
+    product_title,
+    category,
+    sum(unit_count) as units,
+    sum(revenue_usd) as revenue,
+    sum(revenue_usd) / nullif(sum(unit_count), 0) as price,
+    sum(returned_amount_usd) / nullif(sum(revenue_usd), 0) as returned,
+    sum(revenue_usd) / nullif(sum(last_year_revenue_usd), 0) - 1 as on_last_year
+from {marts}.rpt_weekly_product_sales
+where week_start_date between date_sub(@first, interval 6 day) and @last"""
+
+
+def page() -> None:
+    """Show it."""
+    days = heading(
+        "Products", "What sells, at which price, and what comes back?", "rpt_daily_sales", "order_date"
+    )
+    if not days:
+        return
+    span = period(*days)
+    category = choose("Category", "rpt_daily_sales", "category")
+    gender = choose("Made for", "rpt_daily_sales", "gender")
+    where, words = matching(category=category, gender=gender), given(category=category, gender=gender)
+    asked = {**span.parameters, **words}
+    totals = ask(TOTALS + where, **asked).iloc[0]
+    compared = ask(f"{COMPARED}{where}\ngroup by 1\norder by 1 desc\nlimit 1", last=span.last, **words)
+    weeks = ask(f"{WEEKS}{where}\ngroup by 1, 2, 3, 4", **asked)
+    if is_empty(weeks):
+        return
+    figures(
+        ("Revenue", usd(totals["revenue"]), None),
+        ("Units", count(totals["units"]), None),
+        (
+            "Average price",
+            usd(totals["revenue"] / totals["units"] if totals["units"] else float("nan")),
+            None,
+        ),
+        ("Sent back", share(totals["returned"], totals["revenue"]), None),
+    )
+    if not compared.empty:
+        _weeks(compared.iloc[0])
+    charts.show(
+        charts.over_time(weeks, "week", "revenue", charts.USD, "Revenue (USD)", "category"), "Revenue by week"
+    )
+    left, right = st.columns(2)
+    with left:
+        by = weeks.groupby("sub_category", as_index=False)["revenue"].sum()
+        charts.show(
+            charts.ranking(by, "sub_category", "revenue", charts.USD, "Revenue (USD)"), "By sub-category"
+        )
+    with right:
+        by = weeks.groupby("gender", as_index=False)["revenue"].sum()
+        charts.show(
+            charts.ranking(by, "gender", "revenue", charts.USD, "Revenue (USD)"), "By who it is made for"
+        )
+    _articles(
+        f"{ARTICLES}{where}\ngroup by 1, 2\nhaving sum(unit_count) > 0\norder by revenue desc\nlimit 200",
+        asked,
+    )
+
+
+def _weeks(week: dict[str, float]) -> None:
+    against = f"Week of {week['week_start_date']:%d %B}"
+    figures(
+        (against, usd(week["revenue"]), None),
+        ("Week before", usd(week["previous"]), change(week["revenue"], week["previous"])),
+        ("Same week last year", usd(week["last_year"]), change(week["revenue"], week["last_year"])),
+    )
+
+
+def _articles(sql: str, asked: Parameters) -> None:
+    st.markdown("#### Articles")
+    table(
+        ask(sql, **asked),
+        "articles",
+        columns(
+            product_title=("Article", None),
+            category=("Category", None),
+            units=("Units", WHOLE),
+            revenue=("Revenue", MONEY),
+            price=("Average price", MONEY),
+            returned=("Sent back", PER_CENT),
+            on_last_year=("On last year", PER_CENT),
+        ),
+    )

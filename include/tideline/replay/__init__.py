@@ -1,0 +1,1 @@
+"""Replay: what was landed once goes through again, from raw to warehouse, without asking any source."""

@@ -1,0 +1,1 @@
+"""What the ledger and the lake say about every dataset, for people: read only, bounded, in plain values."""

@@ -1,0 +1,109 @@
+"""Policy of the reconciliation's DAG: its shape, its form, and who decides what."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tideline import errors
+from tideline.catalog.loader import load_catalog
+from tideline.settings import from_environment
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(scope="module")
+def dag(airflow_home):
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(dag_folder=str(ROOT / "dags" / "tideline_reconcile.py")).dags["tideline_reconcile"]
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return load_catalog(from_environment({}).catalog_dir)
+
+
+def test_one_task_for_each_dataset_and_nothing_else(dag, catalog):
+    assert sorted(task.task_id for task in dag.tasks) == sorted(
+        f"{dataset.dataset_id}.reconcile" for dataset in catalog.datasets
+    )
+    assert all(task.downstream_task_ids == set() for task in dag.tasks)
+
+
+def test_each_task_emits_its_table(dag, catalog):
+    for dataset in catalog.datasets:
+        (asset,) = dag.get_task(f"{dataset.dataset_id}.reconcile").outlets
+        assert asset.name == f"bigquery/tideline/raw_{dataset.source}/{dataset.name}"
+
+
+def test_it_runs_once_a_day_and_never_beside_itself(dag):
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    restriction = TimeRestriction(earliest=dag.start_date, latest=None, catchup=True)
+    info = coerce_to_core_timetable(dag.timetable).next_dagrun_info(
+        last_automated_data_interval=None, restriction=restriction
+    )
+    assert info.data_interval.end - info.data_interval.start == timedelta(days=1)
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+
+
+def test_a_bare_click_is_valid_and_deletes_what_the_catalog_allows(dag):
+    assert dag.params.validate() == {"datasets": [], "dry_run": False, "max_delete_ratio": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [("datasets", ["shop_mongodb.orders"], ["shop_mongodb.nope"]), ("max_delete_ratio", 0.5, 1.5)],
+)
+def test_the_form_refuses_what_cannot_be_meant(dag, name, good, bad):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    param = dag.params.get_param(name)
+    assert param.resolve(value=good) == good
+    with pytest.raises(ParamValidationError):
+        param.resolve(value=bad)
+
+
+def test_the_type_of_an_error_says_retry_or_stop(dag):
+    from airflow.sdk import RetryAction
+
+    policy = dag.get_task("shop_mongodb.orders.reconcile").retry_policy
+    for kind, action in ((errors.ContractError, "FAIL"), (errors.SourceUnavailableError, "RETRY")):
+        assert policy.evaluate(kind("x"), try_number=1, max_tries=3).action == RetryAction[action]
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """What the task body asks for, with nothing behind it."""
+    from contextlib import nullcontext
+
+    from tideline import connections
+    from tideline.reconcile import reconcile as room
+
+    calls = []
+    monkeypatch.setattr(connections, "open_deployment", lambda: nullcontext("deployment"))
+    monkeypatch.setattr(room, "reconcile_dataset", lambda *a, **k: calls.append((a, k)) or {"found": {}})
+    return calls
+
+
+def test_the_form_reaches_the_work(dag, called):
+    body = dag.get_task("shop_mongodb.orders.reconcile").python_callable
+    params = {"datasets": [], "dry_run": True, "max_delete_ratio": 0.5}
+    assert body("shop_mongodb.orders", params=params, run_id="r") == {"found": {}}
+    assert called == [
+        (("deployment", "shop_mongodb.orders"), {"run_id": "r", "dry_run": True, "max_delete_ratio": 0.5})
+    ]
+
+
+def test_a_dataset_that_was_not_chosen_is_skipped(dag, called):
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    body = dag.get_task("shop_mongodb.orders.reconcile").python_callable
+    params = {"datasets": ["jsonplaceholder.users"], "dry_run": False, "max_delete_ratio": None}
+    with pytest.raises(AirflowSkipException):
+        body("shop_mongodb.orders", params=params, run_id="r")
+    assert called == []

@@ -1,0 +1,93 @@
+"""The replay DAG: its shape, its form, and that a form means what the command line means."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tideline.errors import FatalError, RetriableError
+from tideline.replay.request import KEEP_DAYS, ReplayRequest
+
+pytestmark = pytest.mark.airflow
+NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def dag(airflow_home):
+    from airflow.dag_processing.dagbag import DagBag
+
+    file = Path(__file__).parents[2] / "dags" / "tideline_replay.py"
+    return DagBag(dag_folder=str(file)).dags["tideline_replay"]
+
+
+def test_one_group_for_each_step(dag):
+    assert sorted(dag.task_ids) == [
+        "merge.loads", "plan", "refine.batch", "refine.batches", "shadow.compare", "shadow.swap",
+    ]  # fmt: skip
+    chain = ["plan", "refine.batches", "refine.batch", "merge.loads", "shadow.compare", "shadow.swap"]
+    for before, after in pairwise(chain):
+        assert before in dag.get_task(after).upstream_task_ids, after
+
+
+def test_batches_are_refined_side_by_side_and_merged_by_one(dag):
+    assert [task.task_id for task in dag.tasks if task.is_mapped] == ["refine.batch"]
+    assert dag.get_task("merge.loads").max_active_tis_per_dag == 1
+    assert (dag.max_active_runs, dag.catchup, dag.timetable.can_be_scheduled) == (1, False, False)
+
+
+def test_every_task_that_does_something_knows_when_to_retry(dag):
+    from airflow.sdk import RetryAction
+
+    for task in dag.tasks:
+        if task.task_id == "refine.batches":
+            continue
+        policy = task.partial_kwargs["retry_policy"] if task.is_mapped else task.retry_policy
+        for kind, action in ((RetriableError, RetryAction.RETRY), (FatalError, RetryAction.FAIL)):
+            assert policy.evaluate(kind("x"), try_number=1, max_tries=3).action == action, task.task_id
+
+
+def test_every_field_of_the_form_is_explained(dag):
+    for name in dag.params:
+        param = dag.params.get_param(name)
+        assert param.schema["title"], name
+        assert len(param.description) > 20, name
+
+
+def test_an_untouched_form_asks_which_dataset(dag):
+    from tideline.errors import SettingsError
+
+    with pytest.raises(SettingsError, match="which dataset"):
+        ReplayRequest.from_params(dag.params.validate(), NOW)
+
+
+def test_a_form_is_read_as_the_command_line_is(dag):
+    from airflow.sdk.definitions.param import ParamsDict
+
+    filled = ParamsDict(dag.params)
+    filled.update({
+        "datasets": ["shop_mongodb.orders"], "from": "2026-03-14T09:00:00+00:00", "into": "shadow", "swap": True,
+    })  # fmt: skip
+    request = ReplayRequest.from_params(filled.validate(), NOW)
+    assert (request.datasets, request.into, request.swap) == (("shop_mongodb.orders",), "shadow", True)
+    assert request.span.after == datetime(2026, 3, 14, 9, tzinfo=UTC)
+    assert (request.keep_days, request.force, request.quarantined) == (KEEP_DAYS, False, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("datasets", ["shop_mongodb.nope"]),
+        ("into", "elsewhere"),
+        ("keep_days", 0),
+        ("swap", "perhaps"),
+        ("from", "not a date"),
+    ],
+)
+def test_the_form_refuses(dag, name, value):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dag.params.get_param(name).resolve(value=value)

@@ -1,0 +1,167 @@
+"""State that is lost or old: the ledger, the orchestrator's database, a merge that a restored table has not.
+
+The high-water mark is in the ledger alone, and the ledger can be made again from the manifests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+import steps
+from arena import KINDS
+from invariants import check_settled, check_unmoved, look
+
+from tideline.replay.recover import recover
+from tideline.replay.request import ReplayRequest
+from tideline.replay.span import Span
+from tideline.replay.steps import merge_refined, plan_replay, refine_batch
+from tideline.warehouse import names
+from tideline.warehouse.names import raw_table
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+HOURS = 3
+
+
+class World:
+    """A lane of one kind with three hours of history."""
+
+    def __init__(self, lane, deployment, kind: str, faults) -> None:
+        self.lane, self.deployment, self.kind, self.faults = lane, deployment, kind, faults
+        lane.change(kind, 1, 2, 3, 4)
+        lane.change(kind, 5, bad=True)
+        for hour in range(HOURS):
+            lane.change(kind, 2, 10 + hour, hour=hour)
+            steps.run(deployment, lane.request(kind, hour))
+        self.healthy = self.look()
+        check_settled(faults, self.healthy, self.healthy, lane.truth(kind))
+
+    def look(self):
+        return look(self.deployment, self.lane.dataset_id(self.kind))
+
+    def execute(self, sql: str) -> None:
+        """`@ledger`, `@objects` and `@table` are the tables."""
+        warehouse = self.deployment.open_warehouse()
+        dataset = self.deployment.catalog.dataset(self.lane.dataset_id(self.kind))
+        for name, table in {
+            "@ledger": names.ops_table(names.LEDGER, warehouse.settings),
+            "@objects": names.ops_table(names.LANDED_OBJECTS, warehouse.settings),
+            "@table": raw_table(dataset, warehouse.settings),
+        }.items():
+            sql = sql.replace(name, table.sql)
+        warehouse.run(sql, kind="fault", key=f"{self.lane.name} {sql} {datetime.now(UTC)}")
+
+    def run(self, hour: int) -> None:
+        steps.run(self.deployment, self.lane.request(self.kind, hour))
+
+    def recover(self) -> None:
+        dataset = self.deployment.catalog.dataset(self.lane.dataset_id(self.kind))
+        outcome = recover(self.deployment, [dataset], Span(), "recover")
+        assert not outcome.skipped, outcome.skipped
+
+    def replay(self) -> None:
+        request = ReplayRequest(datasets=(self.lane.dataset_id(self.kind),))
+        plan = plan_replay(self.deployment, request, datetime.now(UTC))
+        refined = [refine_batch(self.deployment, batch, "replay") for batch in plan["batches"]]
+        merge_refined(self.deployment, plan, refined, "replay")
+
+    def settle(self, since, hour: int, *, whole_ledger: bool = True) -> None:
+        """A scheduled run finds everything; a second one changes nothing."""
+        self.run(hour)
+        settled = self.look()
+        check_settled(self.faults, since, settled, self.lane.truth(self.kind), whole_ledger=whole_ledger)
+        self.run(hour)
+        check_unmoved(self.faults, settled, self.look())
+        self.faults.tried()
+
+
+@pytest.fixture(params=KINDS)
+def world(arena, faults, request):
+    lane = arena.lane()
+    with lane.deployment() as deployment:
+        yield World(lane, deployment, request.param, faults)
+
+
+LOSSES = {
+    "deleted": "DELETE FROM @ledger WHERE TRUE",
+    "old copy": "DELETE FROM @ledger WHERE window_end > TIMESTAMP '2026-03-01 11:00:00+00'",
+    "one row": "DELETE FROM @ledger WHERE window_end = TIMESTAMP '2026-03-01 12:00:00+00'",
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_lost_ledger_costs_work_and_no_row(world, loss):
+    """Nobody does anything about it: the next run reads from where the ledger ends."""
+    world.execute(LOSSES[loss])
+    after = world.look()
+    world.lane.change(world.kind, 3, 20, hour=HOURS)
+    world.settle(after, HOURS, whole_ledger=False)
+    assert world.look().mark >= world.healthy.mark
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_lost_ledger_is_made_again_from_the_manifests(world, loss):
+    world.execute(LOSSES[loss])
+    if world.kind == "s3_csv":
+        world.execute("DELETE FROM @objects WHERE TRUE")
+    after = world.look()
+    world.recover()
+    found = world.look()
+    assert found.mark == world.healthy.mark
+    told = {(load["window_id"], load["mode"], load["refined"], load["inserted"]) for load in found.loads}
+    assert told == {
+        (load["window_id"], load["mode"], load["refined"], load["inserted"]) for load in world.healthy.loads
+    }
+    check_unmoved(world.faults, after, found)
+    world.lane.change(world.kind, 3, 20, hour=HOURS)
+    world.settle(found, HOURS)
+
+
+@pytest.mark.parametrize("stage", ["land", "refine"])
+def test_manifests_without_a_ledger_row(world, stage):
+    """Landed, or landed and refined, and the run died with its pod: the next hour reads it again."""
+    world.lane.change(world.kind, 2, 20, hour=HOURS)
+    (given,) = steps.plan(world.deployment, world.lane.request(world.kind, HOURS)).values()
+    landed = steps.land(world.deployment, given, "dead")
+    if stage == "refine":
+        steps.refine(world.deployment, landed, "dead")
+    world.lane.change(world.kind, 3, 21, hour=HOURS + 1)
+    world.settle(world.healthy, HOURS + 1)
+
+
+def test_manifests_without_a_ledger_row_are_recovered(world):
+    world.lane.change(world.kind, 2, 20, hour=HOURS)
+    (given,) = steps.plan(world.deployment, world.lane.request(world.kind, HOURS)).values()
+    steps.refine(world.deployment, steps.land(world.deployment, given, "dead"), "dead")
+    world.recover()
+    after = world.look()
+    check_settled(world.faults, world.healthy, after, world.lane.truth(world.kind))
+    assert after.mark > world.healthy.mark
+    world.settle(after, HOURS)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["DELETE FROM @table WHERE id IN (2, 11, 12)", "DELETE FROM @table WHERE TRUE", "DROP TABLE @table"],
+    ids=["some rows", "all rows", "the table"],
+)
+def test_a_ledger_row_whose_merge_was_lost(world, loss):
+    """The table was restored from an old copy, or dropped; the source is not asked again: raw has it all."""
+    world.execute(loss)
+    after = world.look()
+    world.replay()
+    found = world.look()
+    check_settled(world.faults, after, found, world.lane.truth(world.kind))
+    world.settle(found, HOURS)
+
+
+def test_the_orchestrators_database_is_wiped(world):
+    """Airflow knows no run any more: all hours run again, in its order, under other names; nothing moves."""
+    for hour in range(HOURS):
+        again = replace(world.lane.request(world.kind, hour), run_id=f"again-{hour}")
+        steps.run(world.deployment, again)
+    check_unmoved(world.faults, world.healthy, world.look())
+    world.lane.change(world.kind, 3, 20, hour=HOURS)
+    world.settle(world.healthy, HOURS)
