@@ -24,6 +24,8 @@ COMPARISONS: dict[str, Callable[[Bench], list[Series]]] = {
     "documents": sections.documents,
     "csv": sections.csv_stage,
     "csv_s3": sections.csv_s3,
+    "csv_shapes": sections.csv_shapes,
+    "csv_objects": sections.csv_objects,
 }
 COSTS: dict[str, Callable[[Bench], dict[str, Any]]] = {"api": costs.api, "airflow": costs.airflow}
 REPEAT = 3

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from benchmarks.paths import FIXTURES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -82,7 +82,10 @@ CSV = Fixture("orders-1m5.csv.gz", 1_500_000)
 CSV_LARGE = Fixture("orders-6m.csv.gz", 6_000_000)
 DOCUMENTS_SMALL = Fixture("documents-1k.bson", 1_000)
 CSV_SMALL = Fixture("orders-1k.csv.gz", 1_000)
-ALL = (DOCUMENTS, DOCUMENTS_LARGE, DOCUMENTS_SMALL, CSV, CSV_LARGE, CSV_SMALL)
+CSV_BAD = Fixture("bad-1m5.csv.gz", 1_500_000)
+CSV_WIDE = Fixture("wide-60k.csv.gz", 60_000)
+CSV_LONG = Fixture("long-2k.csv.gz", 2_000)
+ALL = (DOCUMENTS, DOCUMENTS_LARGE, DOCUMENTS_SMALL, CSV, CSV_LARGE, CSV_SMALL, CSV_BAD, CSV_WIDE, CSV_LONG)
 
 
 def make_all(names: Sequence[str] = ()) -> None:
@@ -98,12 +101,21 @@ def make(fixture: Fixture) -> None:
     if fixture.is_current:
         return
     FIXTURES.mkdir(parents=True, exist_ok=True)
-    write: Callable[[BinaryIO, int], Truth] = _write_bson if fixture.name.endswith(".bson") else _write_csv
     unfinished = fixture.path.with_suffix(".unfinished")
     with unfinished.open("wb") as file:
-        truth = write(file, fixture.rows)
+        truth = _write(file, fixture)
     unfinished.replace(fixture.path)
     fixture.truth_path.write_text(json.dumps({"version": VERSION, "truth": asdict(truth)}))
+
+
+def _write(file: BinaryIO, fixture: Fixture) -> Truth:
+    if fixture.name.endswith(".bson"):
+        return _write_bson(file, fixture.rows)
+    if fixture.name.startswith(("bad-", "wide-", "long-")):
+        from benchmarks import shapes
+
+        return shapes.write(file, fixture.name, fixture.rows)
+    return _write_csv(file, fixture.rows)
 
 
 def _write_bson(file: BinaryIO, rows: int) -> Truth:
@@ -170,14 +182,15 @@ def _write_csv(file: BinaryIO, rows: int) -> Truth:
     with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as packed:
         packed.write((",".join(COLUMNS) + "\n").encode())
         for first in range(0, rows, CSV_CHUNK_ROWS):
-            text, truth = _csv_chunk(first + 1, min(CSV_CHUNK_ROWS, rows - first))
+            text, truth = csv_chunk(first + 1, min(CSV_CHUNK_ROWS, rows - first))
             packed.write(text)
             order_ids += truth.order_id_sum
             email_bytes += truth.email_bytes
     return Truth(rows, order_ids, email_bytes)
 
 
-def _csv_chunk(first: int, rows: int) -> tuple[pa.Buffer, Truth]:
+def csv_chunk(first: int, rows: int) -> tuple[pa.Buffer, Truth]:
+    """Rows of the common CSV as text, from the row of that number on."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -41,7 +41,15 @@ class Findings:
 
 def judge(findings: Findings, sections: Collection[str]) -> list[Goal]:
     """The goals of these sections, in the order in which they are set."""
-    wanted = {"documents": _documents, "csv": _csv, "csv_s3": _csv_s3, "api": _api, "airflow": _airflow}
+    wanted = {
+        "documents": _documents,
+        "csv": _csv,
+        "csv_s3": _csv_s3,
+        "csv_shapes": _csv_shapes,
+        "csv_objects": _csv_objects,
+        "api": _api,
+        "airflow": _airflow,
+    }
     return [goal for name, goals in wanted.items() if name in sections for goal in goals(findings)]
 
 
@@ -51,6 +59,9 @@ def _documents(f: Findings) -> Iterable[Goal]:
     )
     yield _ratio(f, "…  not more CPU than pandas", "documents.tideline", "documents.pandas", at_most=1)
     yield from _memory(f, "… ", "documents.tideline", "documents.tideline_1m", "1 M documents")
+    native = "documents.native"
+    yield _ratio(f, "…  compiled decoder: less CPU than Python's", native, "documents.tideline", at_most=1)
+    yield from _memory(f, "…  compiled:", native, f"{native}_1m", "1 M documents")
 
 
 def _csv(f: Findings) -> Iterable[Goal]:
@@ -65,6 +76,21 @@ def _csv(f: Findings) -> Iterable[Goal]:
 
 def _csv_s3(f: Findings) -> Iterable[Goal]:
     yield from _memory(f, "S3 to S3:", "csv_s3.tideline", "csv_s3.tideline_6m", "6 M rows")
+
+
+def _csv_shapes(f: Findings) -> Iterable[Goal]:
+    yield _ratio(
+        f, "1 % bad rows: CPU ≤ 1.5x the clean file", "csv_shapes.bad", "csv_shapes.clean", at_most=1.5
+    )
+    for shape, what in (("wide", "500 columns"), ("long", "fields of 100 kB")):
+        peak = f.value(f"csv_shapes.{shape}", "peak_bytes")
+        text = "not measured" if peak is None else f"{peak / MB:.0f} MB"
+        yield Goal(f"{what}: peak RSS ≤ 300 MB", text, None if peak is None else peak <= MEMORY_BYTES)
+
+
+def _csv_objects(f: Findings) -> Iterable[Goal]:
+    names = "csv_objects.pandas", "csv_objects.tideline"
+    yield _ratio(f, "10,000 objects of 10 kB: ≥ 5x less CPU than pandas", *names, at_least=5)
 
 
 def _api(f: Findings) -> Iterable[Goal]:

@@ -26,6 +26,8 @@ SECTIONS = {
     "documents": "MongoDB documents → Parquet (zstd)",
     "csv": "CSV.gz → Parquet (zstd), local files",
     "csv_s3": "CSV.gz on S3 → Parquet on S3",
+    "csv_shapes": "CSV.gz of other shapes → Parquet (zstd), local files",
+    "csv_objects": "10,000 CSV objects of 10 kB on S3 → Parquet on S3",
 }
 PACKAGES = ("apache-airflow", "astronomer-cosmos", "isal", "pandas", "pyarrow", "pymongo", "tideline")
 QUIET_CORES = 0.2

@@ -64,21 +64,28 @@ def documents(bench: Bench) -> list[Series]:
 
         bench.warm_up(entrants("documents_1k"), pid)
         found = bench.compare(entrants("documents_200k"), pid)
-        return found + bench.once(entrants("documents_1m")[0], "documents.tideline_1m", pid)
+        for entrant in entrants("documents_1m"):
+            if entrant.is_product:
+                found += bench.once(entrant, f"{entrant.name}_1m", pid)
+        return found
 
 
 def _document_entrants(uri: str, collection: str, s3_endpoint: str, why_not: str | None) -> list[Entrant]:
     fixture = COLLECTIONS[collection]
     source = {"uri": uri, "collection": collection}
+    task = {**source, "s3_endpoint": s3_endpoint}
     return [
         Entrant(
-            "documents.tideline",
-            "Tideline: raw and Parquet to S3",
+            name,
+            f"Tideline, {decoder} decoder: raw and Parquet",
             fixture,
-            Task("documents:tideline", {**source, "s3_endpoint": s3_endpoint}),
+            Task("documents:tideline", {**task, "decoder": decoder}),
             s3_endpoint=s3_endpoint,
+            missing=None if decoder == "python" else _no_native(),
             is_product=True,
-        ),
+        )
+        for name, decoder in (("documents.tideline", "python"), ("documents.native", "native"))
+    ] + [
         Entrant("documents.pandas", "pandas list(find())", fixture, Task("documents:pandas", source)),
         Entrant(
             "documents.dlt",
@@ -88,6 +95,13 @@ def _document_entrants(uri: str, collection: str, s3_endpoint: str, why_not: str
             missing=why_not,
         ),
     ]
+
+
+def _no_native() -> str | None:
+    """Why the compiled decoder is not measured; None where it is installed."""
+    from tideline.refine.bson_engine import engine_of
+
+    return None if engine_of("auto") == "native" else "it is not installed (make native)"
 
 
 DLT_ENVIRONMENT = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": "{folder}"}
@@ -147,3 +161,65 @@ def _s3_entrants(fixture: Fixture, s3_endpoint: str) -> list[Entrant]:
             s3_endpoint=s3_endpoint,
         ),
     ]
+
+
+def csv_shapes(bench: Bench) -> list[Series]:
+    """The CSV stage again: with bad rows beside the clean file, with 500 columns, with fields of 100 kB."""
+    endpoint = bench.servers.s3_endpoint
+    shapes = {
+        "clean": fixtures.CSV,
+        "bad": fixtures.CSV_BAD,
+        "wide": fixtures.CSV_WIDE,
+        "long": fixtures.CSV_LONG,
+    }
+    entrants: list[Entrant] = []
+    for shape, fixture in shapes.items():
+        tideline, _, pandas = _csv_entrants(fixture, endpoint)
+        arguments = {**tideline.task.arguments, "wide": shape == "wide"}
+        task = replace(tideline.task, arguments=arguments)
+        label = f"Tideline refine, {SHAPES[shape]}"
+        entrants.append(replace(tideline, name=f"csv_shapes.{shape}", label=label, task=task))
+        if shape in ("wide", "long"):
+            label = f"pandas, {SHAPES[shape]}"
+            entrants.append(replace(pandas, name=f"csv_shapes.{shape}_pandas", label=label))
+    return bench.compare(entrants)
+
+
+SHAPES = {"clean": "clean", "bad": "1 % bad rows", "wide": "500 columns", "long": "fields of 100 kB"}
+OBJECTS, ROWS_EACH = 10_000, 70
+
+
+def csv_objects(bench: Bench) -> list[Series]:
+    """Many small objects on S3 → raw and Parquet on S3; once each, it takes minutes."""
+    source = {"s3_endpoint": bench.servers.s3_endpoint}
+    bench.say(f"dropping {OBJECTS} objects")
+    arguments = {**source, "path": str(fixtures.CSV.path), "objects": OBJECTS, "rows_each": ROWS_EACH}
+    truth = perform(Task("small:drop", arguments))
+    dropped = _Dropped("", OBJECTS * ROWS_EACH, fixtures.Truth(**truth))
+    entrants = [
+        Entrant(
+            f"csv_objects.{name}",
+            label,
+            dropped,
+            Task(f"small:{name}", source),
+            s3_endpoint=bench.servers.s3_endpoint,
+            is_product=name == "tideline",
+        )
+        for name, label in (
+            ("tideline", "Tideline: raw copies and Parquet"),
+            ("pandas", "pandas, no raw copies"),
+        )
+    ]
+    return compare(entrants, 1, bench.servers.pids, bench.say)
+
+
+@dataclass(frozen=True)
+class _Dropped(fixtures.Fixture):
+    """Objects on the server that were cut out of a fixture."""
+
+    known: fixtures.Truth
+
+    @property
+    def truth(self) -> fixtures.Truth:
+        """What was counted while they were cut."""
+        return self.known

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pyarrow.csv as pv
 
     from benchmarks.contestants.product import Lake
+    from tideline.catalog.model import AnyDataset
 
 ROWS_PER_GROUP = 512 * 1024
 BLOCK_BYTES = 8 << 20
@@ -25,13 +26,22 @@ def stage(*, s3_endpoint: str, folder: str) -> dict[str, Any]:
     return {"raw_manifest_uri": uri}
 
 
-def tideline(*, raw_manifest_uri: str, raw_folder: str, folder: str) -> dict[str, Any]:
+def tideline(*, raw_manifest_uri: str, raw_folder: str, folder: str, wide: bool = False) -> dict[str, Any]:
     """Refine on local files: checksum of the raw part, decode, conform, lineage, Parquet, manifest."""
     from benchmarks.contestants import product
 
     lake = _lake(Path(raw_folder), Path(folder))
-    done = product.refine(product.dataset("bench_s3.orders"), raw_manifest_uri, lake)
+    orders = product.dataset("bench_s3.orders")
+    done = product.refine(_widened(orders) if wide else orders, raw_manifest_uri, lake)
     return {**done, "parts": [str(Path(folder, uri.removeprefix("s3://"))) for uri in done["parts"]]}
+
+
+def _widened(orders: AnyDataset) -> AnyDataset:
+    from benchmarks import shapes
+    from tideline.catalog.model import Column
+
+    more = (Column(name=name, type=kind) for name, kind in shapes.wide_columns().items())
+    return orders.model_copy(update={"columns": (*orders.columns, *more)})
 
 
 def pyarrow(*, path: str, folder: str) -> dict[str, Any]:

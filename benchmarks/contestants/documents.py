@@ -12,11 +12,13 @@ from benchmarks.replay import DATABASE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tideline.settings import Decoder
+
 DLT_CHUNK = 10_000
 """The chunk size that dlt's MongoDB source has by default."""
 
 
-def tideline(*, uri: str, collection: str, s3_endpoint: str) -> dict[str, Any]:
+def tideline(*, uri: str, collection: str, s3_endpoint: str, decoder: Decoder) -> dict[str, Any]:
     """Raw BSON and typed Parquet into an S3 lake, through the functions of the tasks."""
     import pymongo
 
@@ -24,7 +26,7 @@ def tideline(*, uri: str, collection: str, s3_endpoint: str) -> dict[str, Any]:
 
     documents = product.dataset("bench_mongodb.documents", collection=collection)
     with pymongo.MongoClient[dict[str, Any]](uri) as client:
-        return product.land_and_refine(documents, client, product.s3_lake(s3_endpoint))
+        return product.land_and_refine(documents, client, product.s3_lake(s3_endpoint), decoder)
 
 
 def pandas(*, uri: str, collection: str, folder: str) -> dict[str, Any]:

@@ -20,10 +20,15 @@ def create(*, s3_endpoint: str) -> dict[str, Any]:
 def drop(*, s3_endpoint: str, path: str) -> dict[str, Any]:
     """Put a file where the CSV dataset looks for drops, instead of what lies there."""
     client = product.s3(s3_endpoint)
-    _clear(client, DROPS)
+    clear_drops(client)
     key = f"orders/{Path(path).name}"
     client.upload_file(path, DROPS, key)
     return {"key": key}
+
+
+def clear_drops(client: Any) -> None:
+    """Take away whatever lies where the CSV dataset looks for drops."""
+    _clear(client, DROPS)
 
 
 def clear(*, s3_endpoint: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tideline.catalog.model import AnyDataset
     from tideline.lake.manifest import Manifest
     from tideline.lake.store import Store
+    from tideline.settings import Decoder
 
 STAGES = ("bench-raw", "bench-processed", "bench-quarantine")
 
@@ -78,7 +79,7 @@ def land(what: AnyDataset, client: Any, lake: Lake) -> tuple[Manifest, str]:
     return rest_api.land(request, client, lake.raw)
 
 
-def refine(what: AnyDataset, raw_manifest_uri: str, lake: Lake) -> dict[str, Any]:
+def refine(what: AnyDataset, raw_manifest_uri: str, lake: Lake, decoder: Decoder = "auto") -> dict[str, Any]:
     """Raw → Parquet; what the harness needs to check and report it."""
     from tideline.refine import refine as room
 
@@ -90,6 +91,7 @@ def refine(what: AnyDataset, raw_manifest_uri: str, lake: Lake) -> dict[str, Any
         processed=lake.processed,
         quarantine=lake.quarantine,
         run_id="bench",
+        decoder=decoder,
     )
     return {
         "refine_seconds": time.monotonic() - started,
@@ -100,9 +102,9 @@ def refine(what: AnyDataset, raw_manifest_uri: str, lake: Lake) -> dict[str, Any
     }
 
 
-def land_and_refine(what: AnyDataset, client: Any, lake: Lake) -> dict[str, Any]:
+def land_and_refine(what: AnyDataset, client: Any, lake: Lake, decoder: Decoder = "auto") -> dict[str, Any]:
     """Source → raw → Parquet."""
     started = time.monotonic()
     manifest, uri = land(what, client, lake)
     seconds = time.monotonic() - started
-    return {"land_seconds": seconds, "raw_bytes": manifest.bytes, **refine(what, uri, lake)}
+    return {"land_seconds": seconds, "raw_bytes": manifest.bytes, **refine(what, uri, lake, decoder)}

@@ -291,7 +291,7 @@ def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
 
 
 REFUSED = {
-    "a typo": (["--set", "postgress.enabled=true"], "postgress"),
+    "a typo": (["--set", "postgrez.enabled=true"], "postgrez"),
     "a typo of Airflow's": (["--set", "airflow.scheduler.replcas=2"], "replcas"),
     "no image": (["--set", "airflow.images.airflow.repository="], "airflow.images.airflow.repository"),
     "tag latest": (["--set", "airflow.images.airflow.tag=latest"], "digest"),

@@ -67,7 +67,7 @@ def starred_records() -> None:
 
 @correction
 def parsed_once() -> None:
-    """Every statement is parsed twenty times over, four fifths of the work; a copy costs a fifth of a parse."""
+    """Every statement is parsed twenty times over, four fifths of the work; a copy costs a fifth of it."""
     import sqlglot
 
     parse = lru_cache(maxsize=64)(sqlglot.parse_one)
