@@ -66,8 +66,10 @@ def official(helm: str, chart: Path) -> bool:
             archive.extractall(chart / "charts", filter="data")
     else:
         command = [helm, "dependency", "build", str(chart)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        return done.returncode == 0
+        try:
+            return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
     about = target / "Chart.yaml"  # its only dependency is a Postgres that is never enabled
     about.write_text(re.sub(r"(?m)^dependencies:\n((?: .*|-.*)\n)+", "", about.read_text()))
     shutil.rmtree(target / "charts", ignore_errors=True)
