@@ -20,12 +20,12 @@ import pytest
 from devstack.process import free_port
 
 ROOT = Path(__file__).parents[2]
-BOUND_SECONDS = 900
+BOUND_SECONDS = 1500
 TERMINAL = ("success", "failed")
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(2400),
+    pytest.mark.timeout(4200),
     pytest.mark.skipif(
         os.environ.get("TIDELINE_TEST_SCHEDULER") != "1",
         reason="set TIDELINE_TEST_SCHEDULER=1 to start Airflow",
