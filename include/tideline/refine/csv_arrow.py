@@ -122,8 +122,9 @@ class ArrowReader:
                 index = self._refused_column(error)
                 if index is None or index in as_text:
                     raise
-                as_text.add(index)
                 self._sticky[index] = STICKY_BLOCKS
+                unseen = self._unseen_timestamps()
+                as_text |= unseen if index in unseen else {index}
             else:
                 return [_whole(column) for column in table.columns]
 
@@ -131,6 +132,11 @@ class ArrowReader:
         match = _FAILED_COLUMN.search(str(error))
         index = self._by_position.get(int(match[1])) if match else None
         return None if index is None or self._layout.slots[index].column.type == "string" else index
+
+    def _unseen_timestamps(self) -> set[int]:
+        """Those whose form nobody looked at: where one has offsets, so have most."""
+        timestamps = {i for i, slot in enumerate(self._layout.slots) if slot.column.type == "timestamp"}
+        return timestamps - self._zoned.keys()
 
     def _read_options(self, size: int) -> csv.ReadOptions:
         names = [str(position) for position in range(self._layout.width)]
@@ -192,10 +198,11 @@ class ArrowReader:
     def _look_at_zone(self, index: int, values: pa.Array) -> None:
         """Timestamps with and without offsets are two types for the parser: tell which by the first."""
         first = next(
-            (text for text in values.to_pylist() if text and text not in self._dialect.null_values), ""
+            (text for text in values.to_pylist() if text and text not in self._dialect.null_values), None
         )
-        self._zoned[index] = has_zone(first)
-        self._sticky.pop(index, None)
+        if first is not None:
+            self._zoned[index] = has_zone(first)
+            self._sticky.pop(index, None)
 
 
 def _has_hexadecimal(data: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -10,12 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tideline.catalog.model import Column, CsvDataset
-from tideline.refine import arrays
+from tideline.refine import arrays, csv_arrow
 from tideline.refine.contract import arrow_type
+from tideline.refine.csv import CsvLimits
+from tideline.refine.csv_blocks import BlockLimits
 from tideline.refine.csv_bounds import Bounds
 from tideline.refine.csv_texts import has_zone, spellings, texts, typed
 from tideline.refine.csv_values import BLANKS, converter
 from tideline.refine.fields import ConformError, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = Column(name="id", type="int64")
 COLUMNS = {
@@ -189,3 +194,46 @@ def test_has_zone(text: str, zoned: bool) -> None:
 
 def test_spellings_are_all_mixtures() -> None:
     assert spellings(["no", "1"]) == ["1", "NO", "No", "nO", "no"]
+
+
+@pytest.fixture
+def parses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the blocks that were parsed."""
+    sizes: list[int] = []
+    read = csv_arrow.csv.read_csv
+
+    def counted(data: pa.Buffer, **options: Any) -> pa.Table:
+        sizes.append(data.size)
+        return read(data, **options)
+
+    monkeypatch.setattr(csv_arrow.csv, "read_csv", counted)
+    return sizes
+
+
+def test_many_timestamps_with_offsets_are_found_out_together(
+    csv_dataset: Callable[..., Any], decode: Callable[..., Any], parses: list[int]
+) -> None:
+    """One by one, each would cost a parse of the block: minutes for hundreds of columns."""
+    names = [f"at{number}" for number in range(30)]
+    declared = csv_dataset({"id": "int64", **dict.fromkeys(names, "timestamp"), "naive": "timestamp"})
+    text = "2026-01-31T14:00:00"
+    row = ",".join(["1", *[f"{text}Z"] * 30, text])
+    found = decode(declared, f"id,{','.join(names)},naive\n{row}\n".encode())
+    assert len(parses) == 2
+    assert len({found.rows[0][name] for name in [*names, "naive"]}) == 1
+
+
+def test_a_column_of_nulls_says_nothing_about_offsets(
+    csv_dataset: Callable[..., Any],
+    decode: Callable[..., Any],
+    parses: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(csv_arrow, "STICKY_BLOCKS", 1)
+    declared = csv_dataset({"id": "int64", "first": "timestamp", "later": "timestamp"})
+    zoned = "2026-01-31T14:00:00Z"
+    rows = [*[f"{number},{zoned},\n" for number in range(1000)], *[f"1,{zoned},{zoned}\n"] * 1000]
+    body = f"id,first,later\n{''.join(rows)}".encode()
+    found = decode(declared, body, limits=CsvLimits(BlockLimits(2000)))
+    assert [row["later"] is None for row in found.rows] == [True] * 1000 + [False] * 1000
+    assert len(parses) <= len(body) / 2000 + 4
