@@ -6,7 +6,7 @@ BIN := .venv/bin
 JOBS ?= auto
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup manifest run test faults mutations up down lint fmt bench lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
+.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
 
 help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench: setup ## Speed and memory as ratios within one run; ARGS=--quick for one 
 
 image: ## Build the image with Docker, tagged with the commit
 	@docker build --build-arg GIT_SHA="$$(git rev-parse HEAD)" -t "tideline:$$(git rev-parse --short=12 HEAD)" .
+bench-year: setup ## A year of hourly merges by BigQuery's billing rules: docs/bench-year.md; about five minutes
+	@exec $(BIN)/python -m benchmarks.year --page $(ARGS)
+
 
 kind-up: ## A laptop's cluster with the living shop and a run that was green; again is quick
 	@helm/kind.sh up

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from tideline.catalog.model import Dataset, Partition
 
-_MOST_VALUES = 100
-"""Above so many separate stretches it is one, from first to last: statements stay readable."""
+_MOST_STRETCHES = 400
+"""Of more, those with the fewest partitions between them are joined: a statement stays below 50 kB."""
 
 Stretch = tuple[datetime, datetime | None]
 """`[start, end)`; an end of None is beyond the calendar."""
@@ -50,7 +50,22 @@ def _stretches(starts: list[datetime], partition: Partition) -> list[Stretch]:
             stretches[-1] = (stretches[-1][0], end)
         else:
             stretches.append((start, end))
-    return stretches if len(stretches) <= _MOST_VALUES else [(stretches[0][0], stretches[-1][1])]
+    return _bridged(stretches)
+
+
+def _bridged(stretches: list[Stretch]) -> list[Stretch]:
+    """As many as a statement lists at most: the widest gaps between them stay."""
+    if len(stretches) <= _MOST_STRETCHES:
+        return stretches
+    gaps = sorted(range(1, len(stretches)), key=lambda n: _gap(stretches, n), reverse=True)
+    begins = [0, *sorted(gaps[: _MOST_STRETCHES - 1])]
+    ends = [*(begin - 1 for begin in begins[1:]), len(stretches) - 1]
+    return [(stretches[begin][0], stretches[end][1]) for begin, end in zip(begins, ends, strict=True)]
+
+
+def _gap(stretches: list[Stretch], number: int) -> timedelta:
+    """Between a stretch and the one before it, whose end only the calendar's last has not."""
+    return stretches[number][0] - (stretches[number - 1][1] or stretches[number][0])
 
 
 def _end(start: datetime, granularity: str) -> datetime | None:

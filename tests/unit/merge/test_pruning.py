@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -76,11 +77,22 @@ def test_first_partition_of_the_calendar(pruned):
     assert pruned(["0001-01-01"], granularity="year").startswith("((t.`p` >= DATE '0001-01-01'")
 
 
-def test_many_stretches_become_one_from_first_to_last(pruned):
-    days = [(date(2026, 1, 1) + timedelta(days=2 * n)).isoformat() for n in range(101)]
-    assert pruned(days) == or_null("(t.`p` >= DATE '2026-01-01' AND t.`p` < DATE '2026-07-21')")
-    assert pruned(days[:100]).count(" OR ") == 100
-    assert pruned([*days, None]) == pruned(days)
+def test_of_too_many_stretches_those_nearest_to_each_other_are_joined(pruned):
+    begin, apart = date(2026, 1, 1), [n * 7 for n in range(399)]
+    days = [(begin + timedelta(days=n)).isoformat() for n in apart]
+    assert pruned(days).count(" OR ") == 399
+    near = [*days, (begin + timedelta(days=2)).isoformat(), (begin + timedelta(days=5)).isoformat()]
+    text = pruned(near)
+    assert text.count(" OR ") == 400
+    assert "(t.`p` >= DATE '2026-01-06' AND t.`p` < DATE '2026-01-09')" in text
+    assert pruned([*near, None]) == text
+
+
+def test_no_partition_is_lost_where_stretches_are_joined(pruned):
+    days = [date(2020, 1, 1) + timedelta(days=n * n % 5000) for n in range(900)]
+    bounds = re.findall(r">= DATE '([^']+)' AND t.`p` < DATE '([^']+)'", pruned(map(str, days)))
+    assert len(bounds) == 400
+    assert all(any(low <= day.isoformat() < high for low, high in bounds) for day in days)
 
 
 @pytest.mark.parametrize("partitions", [None, []])
