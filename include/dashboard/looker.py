@@ -72,4 +72,7 @@ def url(page: Page, looker: Looker) -> str:
             # a template's fields are those of pages.md already; a blank report has none and must look
             f"{source}.refreshFields": "false" if looker.template else "true",
         }
+        if table in page.partitioned:
+            # its partition column is the date range; a table that refuses queries without one could not be added
+            parameters[f"{source}.isPartitioned"] = "true"
     return f"{CREATE}?{urlencode(parameters, quote_via=quote)}"

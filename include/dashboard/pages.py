@@ -41,6 +41,8 @@ class Page:
     question: str
     filters: tuple[str, ...]
     charts: tuple[Chart, ...]
+    partitioned: frozenset[str] = frozenset()
+    """Tables, of this page or another, that have a partition column."""
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -50,12 +52,15 @@ class Page:
 
 def read_pages(path: Path) -> tuple[Page, ...]:
     """The pages of a file, in its order."""
-    return tuple(_page(given) for given in yaml.safe_load(path.read_text(encoding="utf-8"))["pages"])
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    partitioned = frozenset(document["partitioned"])
+    return tuple(_page(given, partitioned) for given in document["pages"])
 
 
-def _page(given: dict[str, Any]) -> Page:
+def _page(given: dict[str, Any], partitioned: frozenset[str]) -> Page:
     charts = tuple(_chart(chart) for chart in given["charts"])
-    return Page(given["page"], given["title"], given["question"], tuple(given["filters"]), charts)
+    filters = tuple(given["filters"])
+    return Page(given["page"], given["title"], given["question"], filters, charts, partitioned)
 
 
 def _chart(given: dict[str, Any]) -> Chart:

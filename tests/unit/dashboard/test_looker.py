@@ -37,6 +37,7 @@ def test_a_link_names_every_table_of_its_page(page):
             "tableId": table,
             "billingProjectId": "acme-dw",
             "refreshFields": "true",
+            **({"isPartitioned": "true"} if table in page.partitioned else {}),
         }
     assert {name for name in found if not name.startswith("ds.")} == {"c.mode", "r.reportName"}
 

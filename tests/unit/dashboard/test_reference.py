@@ -35,6 +35,12 @@ def test_every_report_is_on_a_page(reports):
     assert {table for page in PAGES for table in page.tables} == set(reports)
 
 
+def test_links_know_the_partitioned_reports(reports):
+    partitioned = {name for name, node in reports.items() if node["config"].get("partition_by")}
+    assert PAGES[0].partitioned == partitioned
+    assert any(reports[name]["config"].get("require_partition_filter") for name in partitioned)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_charts_name_columns_that_their_tables_have(reports, page):
     assert page.charts
