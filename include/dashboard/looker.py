@@ -73,6 +73,6 @@ def url(page: Page, looker: Looker) -> str:
             f"{source}.refreshFields": "false" if looker.template else "true",
         }
         if table in page.partitioned:
-            # its partition column is the date range; a table that refuses queries without one could not be added
+            # its partition column becomes the date range: a table that refuses queries without one needs it
             parameters[f"{source}.isPartitioned"] = "true"
     return f"{CREATE}?{urlencode(parameters, quote_via=quote)}"
