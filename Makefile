@@ -71,13 +71,13 @@ fmt: setup ## Format Python and mend what can be mended
 bench: setup ## Speed and memory as ratios within one run; ARGS=--quick for one run of each
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
-image: ## Build the image with Docker, tagged with the commit
-	@docker build --build-arg GIT_SHA="$$(git rev-parse HEAD)" -t "tideline:$$(git rev-parse --short=12 HEAD)" .
-bench-year: setup ## A year of hourly merges by BigQuery's billing rules: docs/bench-year.md; about five minutes
+bench-year: setup ## A year of hourly merges by BigQuery's billing rules: docs/bench-year.md; three minutes
 	@exec $(BIN)/python -m benchmarks.year --page $(ARGS)
 
 
 kind-up: ## A laptop's cluster with the living shop and a run that was green; again is quick
+image: ## Build the image with Docker, tagged with the commit
+	@docker build --build-arg GIT_SHA="$$(git rev-parse HEAD)" -t "tideline:$$(git rev-parse --short=12 HEAD)" .
 	@helm/kind.sh up
 
 kind-down: ## Remove that cluster

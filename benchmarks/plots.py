@@ -44,10 +44,11 @@ def lines(
     """
     points = [point for line in drawn for point in line.points]
     across = _scale([p[0] for p in points], (LEFT, WIDTH - RIGHT), log=log_x)
-    up = _scale([p[1] for p in points], (HEIGHT - BOTTOM, TOP), log=True)
+    heights = _decades([p[1] for p in points], around=True)
+    up = _scale(heights, (HEIGHT - BOTTOM, TOP), log=True)
     parts = [_text(LEFT, 20, title, weight="bold"), _text(WIDTH / 2, HEIGHT - 10, x, anchor="middle")]
     parts.append(_text(14, 34, y, size=11))
-    for value in _decades([p[1] for p in points]):
+    for value in heights:
         parts.append(_rule(LEFT, up(value), WIDTH - RIGHT, up(value)))
         parts.append(_text(LEFT - 8, up(value) + 4, text(value), anchor="end", size=11))
     for value in _decades([p[0] for p in points]) if log_x else _steps([p[0] for p in points]):
@@ -85,8 +86,12 @@ def _scale(values: Sequence[float], span: tuple[float, float], *, log: bool) -> 
     return lambda value: span[0] + (of(value) - low) / width * (span[1] - span[0])
 
 
-def _decades(values: Sequence[float]) -> list[float]:
-    low, high = math.ceil(math.log10(min(values))), math.floor(math.log10(max(values)))
+def _decades(values: Sequence[float], *, around: bool = False) -> list[float]:
+    """The powers of ten among the values; or with those just below and above them."""
+    ends = math.log10(min(values)), math.log10(max(values))
+    low, high = (
+        (math.floor(ends[0]), math.ceil(ends[1])) if around else (math.ceil(ends[0]), math.floor(ends[1]))
+    )
     return [10.0**power for power in range(low, high + 1)]
 
 

@@ -51,7 +51,7 @@ class Shop:
     name: str
     label: str
     orders_per_hour: float
-    """New rows; twice as many at noon as at night."""
+    """New rows; a third more at noon, a third fewer at midnight."""
     updates_per_order: float = 4.0
     update_days: float = 2.0
     """The mean of the exponential distribution of an update's distance from the order."""
