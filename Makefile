@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= auto
 export PYTHONDONTWRITEBYTECODE ?= 1
+# What the clouds' provider packages want for services that nothing here uses; not in the image.
+UNUSED := ray litellm scikit-learn google-ads sagemaker-studio looker-sdk pyathena redshift-connector
 
 .PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
 
@@ -74,10 +76,10 @@ bench: setup ## Speed and memory as ratios within one run; ARGS=--quick for one 
 bench-year: setup ## A year of hourly merges by BigQuery's billing rules: docs/bench-year.md; three minutes
 	@exec $(BIN)/python -m benchmarks.year --page $(ARGS)
 
-
-kind-up: ## A laptop's cluster with the living shop and a run that was green; again is quick
 image: ## Build the image with Docker, tagged with the commit
 	@docker build --build-arg GIT_SHA="$$(git rev-parse HEAD)" -t "tideline:$$(git rev-parse --short=12 HEAD)" .
+
+kind-up: ## A laptop's cluster with the living shop and a run that was green; again is quick
 	@helm/kind.sh up
 
 kind-down: ## Remove that cluster
@@ -112,7 +114,7 @@ fuzz: setup ## Damaged documents through both BSON engines; ARGS="--documents 50
 
 lock: setup ## Lock the dependencies; requirements.txt is what the image installs
 	@$(BIN)/uv lock --quiet
-	@$(BIN)/uv export --quiet --frozen --no-default-groups --extra cluster --no-emit-project --format requirements-txt -o requirements.txt
+	@$(BIN)/uv export --quiet --frozen --no-default-groups --extra cluster --no-emit-project $(UNUSED:%=--prune %) --format requirements-txt -o requirements.txt
 	@$(BIN)/uv export --quiet --frozen --only-group devstack --no-emit-project --format requirements-txt -o include/devstack/requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 		--no-emit-index-url --custom-compile-command "make lock" include/devstack/bigquery/requirements.in -o include/devstack/bigquery/requirements.txt

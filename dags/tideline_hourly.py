@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup, TriggerRule, task, task_group
+from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowSkipException
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
@@ -35,6 +36,14 @@ RETRIES = ExceptionRetryPolicy(
 )
 
 
+def pod(role: str) -> dict[str, Any]:
+    """Where tasks can have pods of their own, the heavy ones do: with their role's account and size."""
+    if "KubernetesExecutor" not in conf.get("core", "executor"):
+        return {}
+    template = Path(__file__).parents[1] / "pods" / f"{role}.yaml"  # from the chart's values
+    return {"executor": "KubernetesExecutor", "executor_config": {"pod_template_file": str(template)}}
+
+
 def body(verb: str, *arguments: Any) -> Any:
     """One task body of `tideline.pipeline`, with clients that are made for it and closed after it."""
     from tideline import connections, pipeline
@@ -52,7 +61,7 @@ def plan(dataset_id: str | None = None, **context: Any) -> Any:
     return body("plan_ranges", request, dataset_id) if dataset_id else body("plan_run", request)
 
 
-@task(retry_policy=RETRIES)
+@task(retry_policy=RETRIES, **pod("extract"))
 def land(load: dict[str, Any], dataset_id: str | None = None, run_id: str | None = None) -> dict[str, Any]:
     """Source → raw. Takes a planned load, or the whole plan and which of it."""
     if dataset_id and dataset_id not in load:
@@ -60,7 +69,7 @@ def land(load: dict[str, Any], dataset_id: str | None = None, run_id: str | None
     return body("land_dataset", load[dataset_id] if dataset_id else load, run_id)
 
 
-@task(retry_policy=RETRIES)
+@task(retry_policy=RETRIES, **pod("transform"))
 def refine(landed: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
     """Raw → Parquet and quarantine."""
     return body("refine_dataset", landed, run_id)

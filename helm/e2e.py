@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ HELM_DIR = Path(__file__).resolve().parent
 DAG = "tideline_hourly"
 PORT = 18080
 STRANGER = "stranger"
+SHOP = "/tmp/tideline"  # noqa: S108  inside the pod
+"""Where the demo's pod keeps the shop."""
 
 
 class FailedError(Exception):
@@ -110,7 +113,8 @@ class Cluster:
     @contextmanager
     def forwarded(self) -> Iterator[None]:
         """The API server on a local port; started again whenever its pod goes."""
-        stop, current = threading.Event(), []
+        stop = threading.Event()
+        current: list[subprocess.Popen[bytes]] = []
 
         def forward() -> None:
             command = ["kubectl", "-n", self.namespace, "port-forward", "--address", "127.0.0.1"]
@@ -133,18 +137,23 @@ class Cluster:
                 process.terminate()
             thread.join(10)
 
-    def trigger(self) -> str:
+    def trigger(self, hours: int = 0) -> str:
+        """A run from the high-water mark on; with `hours`, one that reads that many past hours again."""
         self.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
-        body = {"logical_date": None, "conf": {"catch_up": True}}
+        end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        window = {"window_start": (end - timedelta(hours=hours)).isoformat(), "window_end": end.isoformat()}
+        body: Any = {"logical_date": None, "conf": window if hours else {"catch_up": True}}
         return str(self.call("POST", f"/api/v2/dags/{DAG}/dagRuns", body)["dag_run_id"])
 
     def state(self, run: str) -> str:
         return str(self.call("GET", f"/api/v2/dags/{DAG}/dagRuns/{run}")["state"])
 
     def tasks(self, run: str) -> list[dict[str, Any]]:
-        return list(
-            self.call("GET", f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances?limit=300")["task_instances"]
-        )
+        path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances?limit=100&offset="
+        found: list[dict[str, Any]] = []
+        while page := self.call("GET", f"{path}{len(found)}")["task_instances"]:
+            found += page
+        return found
 
     def finish(self, run: str, minutes: float = 25) -> str:
         deadline = time.monotonic() + 60 * minutes
@@ -169,21 +178,54 @@ class Cluster:
                 raise FailedError(f"no task with {part!r} was seen running in {run}")
             time.sleep(1)
 
-    def verify(self) -> str:
-        """The warehouse against what is true of the shop, asked inside the demo's pod."""
-        script = "cd /tmp && python -m devstack verify --state /tmp/tideline"
+    def demo(self, *command: str, check: bool = True) -> str:
         pod = self.kubectl("get", "pod", "-l", "app.kubernetes.io/component=demo", "-o", "name").split()[0]
+        return self.kubectl("exec", pod, "--", *command, check=check)
+
+    def shop_end(self) -> datetime:
+        """The end of the last hour that has happened in the shop."""
+        clock = json.loads(self.demo("cat", f"{SHOP}/demo/shop.json"))
+        return datetime.fromisoformat(clock["anchor"]) + timedelta(hours=clock["hour"] + 1)
+
+    def scheduled(self) -> str:
+        """The run that the schedule made by itself when the DAG was first seen."""
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            try:
+                runs = self.call("GET", f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"]
+            except FailedError:
+                runs = []  # the DAG has not been seen yet
+            if runs:
+                return str(runs[0]["dag_run_id"])
+            time.sleep(2)
+        raise FailedError(f"no run of {DAG} after five minutes")
+
+    def until_worker(self, run: str) -> str:
+        """The name of a pod in which a task of the run is running."""
+        deadline = time.monotonic() + 300
+        wanted = ("-l", f"dag_id={DAG}", "--field-selector=status.phase=Running", "-o", "name")
+        while not (found := self.kubectl("get", "pods", *wanted).split()):
+            if time.monotonic() > deadline or self.state(run) not in ("queued", "running"):
+                raise FailedError(f"no task of {run} got a pod of its own: {self._unfinished(run)}")
+            time.sleep(1)
+        return found[0].removeprefix("pod/")
+
+    def verify(self) -> str:
+        """The warehouse against what is true of the shop, asked inside the demo's pod.
+
+        The shop goes on while runs do. Where an hour has happened since, that hour is waited for and run as well.
+        """
+        end = self.shop_end()
+        if end > datetime.now(UTC):
+            time.sleep((end - datetime.now(UTC)).total_seconds() + 5)
+            self.finish(self.trigger())
         settings = json.loads(self.kubectl("get", "secret", "tideline-connections", "-o", "json"))["data"]
-        exports = " ".join(f"{k}='{base64.b64decode(v).decode()}'" for k, v in settings.items())
-        out = self.kubectl(
-            "exec",
-            pod,
-            "--",
-            "bash",
-            "-c",
-            f"export {exports}; export AIRFLOW_HOME=/tmp/airflow; {script}",
-            check=False,
-        )
+        exports = {
+            k: base64.b64decode(v).decode().replace("tideline-demo", "127.0.0.1") for k, v in settings.items()
+        }
+        exports |= {"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9050", "AIRFLOW_HOME": f"{SHOP}/airflow"}
+        command = ["env", *(f"{k}={v}" for k, v in exports.items())]
+        out = self.demo(*command, "python", "-m", "devstack", "verify", "--state", SHOP, check=False)
         lines = [line for line in out.splitlines() if line.startswith("{")]
         if not lines:
             raise FailedError(f"verify said nothing: {out[-1000:]}")
@@ -231,36 +273,57 @@ def main() -> int:
 
 def prove(cluster: Cluster) -> None:
     """Every step, in the order in which an operator would meet it."""
-    step = cluster.step
+    step, upgrade = cluster.step, cluster.apply_release
     step("namespace that enforces restricted pods", lambda: namespace(cluster))
-    step("helm install", lambda: cluster.apply_release() and "deployed")
+    step("helm install", lambda: upgrade() and "deployed")
     with cluster.forwarded():
-        run = step("trigger the hourly DAG", cluster.trigger)
-        step("the run", lambda: cluster.finish(run))
+        first = step("the schedule makes its first run", cluster.scheduled)
+        step("that hour", lambda: cluster.finish(first))
         step("warehouse against truth", cluster.verify)
         step("memory", lambda: memory(cluster))
-        run = step("another run", cluster.trigger)
+        run = step("a run through the API", lambda: cluster.trigger(hours=3))
         cluster.until_running(run, ".")
+        step("helm upgrade while it runs", lambda: upgrade(*annotation("one")) and "deployed")
         step(
-            "helm upgrade while it runs",
-            lambda: cluster.apply_release("--set", "airflow.airflowPodAnnotations.step=one") and "deployed",
-        )
-        step(
-            "helm upgrade again",
-            lambda: cluster.apply_release("--set", "airflow.airflowPodAnnotations.step=two") and "deployed",
+            "helm upgrade again, to pods for tasks", lambda: upgrade(*PODS, *annotation("two")) and "deployed"
         )
         step("the run that was upgraded twice", lambda: cluster.finish(run))
-        run = step("a third run", cluster.trigger)
-        cluster.until_running(run, ".")
-        step(
-            "kill the scheduler and the API server at once", lambda: kill(cluster, "scheduler", "api-server")
-        )
-        step("the run that lost both", lambda: cluster.finish(run))
+        run = step("a third run, in pods", lambda: cluster.trigger(hours=3))
+        worker = step("a task's pod", lambda: cluster.until_worker(run))
+        killed = ("component=scheduler", "component=api-server", f"dag_id={DAG}")
+        step("kill scheduler, API server and tasks' pods at once", lambda: kill(cluster, *killed))
+        step("the run that lost them", lambda: cluster.finish(run))
         step("warehouse against truth again", cluster.verify)
-        step("a task's log from the bucket", lambda: task_log(cluster, run))
+        step("a task's log after its pod is gone", lambda: task_log(cluster, run, worker))
+        step("memory with both executors", lambda: memory(cluster))
         step("a stranger does not reach the API server", lambda: stranger(cluster))
     step("helm test", lambda: cluster.helm("test", "tideline", "--timeout", "25m") and "passed")
-    step("helm uninstall", lambda: cluster.helm("uninstall", "tideline", "--wait") and "gone")
+    step("helm uninstall", lambda: cluster.helm("uninstall", "tideline", "--wait") and left(cluster))
+
+
+PODS = (
+    "--set",
+    r"airflow.executor=LocalExecutor\,KubernetesExecutor",
+    "--set",
+    "airflow.allowPodLaunching=true",
+)
+"""Heavy tasks in pods of their own, the others beside the scheduler, as on GKE."""
+
+
+def annotation(step: str) -> tuple[str, str]:
+    """Values that replace every pod of Airflow."""
+    return "--set", f"airflow.airflowPodAnnotations.step={step}"
+
+
+def left(cluster: Cluster) -> str:
+    """What an uninstall leaves: keys and data that must not go with it, nothing that runs."""
+    deadline = time.monotonic() + 90
+    while pods := cluster.kubectl("get", "pods", "-o", "name").split():
+        if time.monotonic() > deadline:
+            raise FailedError(f"still there: {pods}")
+        time.sleep(2)
+    kept = cluster.kubectl("get", "secret,pvc", "-l", "app.kubernetes.io/name=tideline", "-o", "name").split()
+    return f"nothing runs; kept: {', '.join(name.partition('/')[2] for name in kept)}"
 
 
 def namespace(cluster: Cluster) -> str:
@@ -274,22 +337,24 @@ def namespace(cluster: Cluster) -> str:
     return cluster.namespace
 
 
-def kill(cluster: Cluster, *components: str) -> str:
-    for component in components:
-        cluster.kubectl(
-            "delete", "pod", "-l", f"component={component}", "--grace-period=0", "--force", check=False
-        )
-    return ", ".join(components)
+def kill(cluster: Cluster, *selectors: str) -> str:
+    gone = []
+    for selector in selectors:
+        gone += cluster.kubectl("delete", "pod", "-l", selector, "--grace-period=0", "--force").split("\n")
+    return f"{sum('deleted' in line for line in gone)} pods"
 
 
-def task_log(cluster: Cluster, run: str) -> str:
-    """The log of a task whose pod was killed: it is read from the bucket."""
-    task = next(t for t in cluster.tasks(run) if t["task_id"] == "plan")
-    path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/plan/logs/{task['try_number']}?full_content=true"
-    text = json.dumps(cluster.call("GET", path))
-    if "planned" not in text:
+def task_log(cluster: Cluster, run: str, worker: str) -> str:
+    """The log of a task that had a pod of its own: it is read from the bucket."""
+    pods = cluster.kubectl("get", "pods", "-l", f"dag_id={DAG}", "-o", "name").split()
+    if pods:
+        raise FailedError(f"pods of tasks that are over: {pods}")
+    task = next(t for t in cluster.tasks(run) if t["task_id"].endswith(".land") and t["state"] == "success")
+    path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+    text = json.dumps(cluster.call("GET", f"{path}?full_content=true"))
+    if task["task_id"].removesuffix(".land") not in text or "tideline." not in text:
         raise FailedError(f"the log does not hold what the task said: {text[:1500]}")
-    return f"{len(text)} characters"
+    return f"{task['task_id']}, try {task['try_number']}: {len(text)} characters"
 
 
 def stranger(cluster: Cluster) -> str:
@@ -334,19 +399,29 @@ def stranger(cluster: Cluster) -> str:
     return "timed out, as it must"
 
 
+MEMORY = """
+import pathlib
+root = pathlib.Path("/sys/fs/cgroup")
+one = (root / "memory.current").exists()
+base = root if one else root / "memory"
+read = lambda name: int((base / name).read_text()) if (base / name).exists() else 0
+used = read("memory.current" if one else "memory.usage_in_bytes")
+peak = read("memory.peak" if one else "memory.max_usage_in_bytes")
+stat = dict(line.split() for line in (base / "memory.stat").read_text().splitlines())
+print(used - int(stat["inactive_file" if one else "total_inactive_file"]) >> 20, peak >> 20)
+"""
+
+
 def memory(cluster: Cluster) -> str:
-    """Megabytes that each pod's containers hold now, as their cgroups say."""
-    found = []
+    """Megabytes that each pod's first container holds now and held at most, as its cgroup says."""
+    total = 0
     for name in cluster.kubectl("get", "pods", "--field-selector=status.phase=Running", "-o", "name").split():
-        read = (
-            "cat /sys/fs/cgroup/memory/memory.usage_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.current"
-        )
-        out = cluster.kubectl("exec", name, "--", "bash", "-c", read, check=False).strip()
-        if out.isdigit():
-            found.append((name.removeprefix("pod/").rsplit("-", 2)[0], int(out) >> 20))
-    for pod, megabytes in found:
-        cluster.rows.append((f"  memory of {pod}", f"{megabytes} MiB", 0.0))
-    return f"{sum(m for _, m in found)} MiB in all"
+        said = cluster.kubectl("exec", name, "--", "python3", "-c", MEMORY, check=False).split()
+        if len(said) == 2:
+            total += int(said[0])
+            pod = name.removeprefix("pod/").rsplit("-", 2)[0]
+            cluster.rows.append((f"  memory of {pod}", f"{said[0]} MiB, at most {said[1]}", 0.0))
+    return f"{total} MiB in all"
 
 
 def table(cluster: Cluster) -> None:

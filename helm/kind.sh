@@ -19,7 +19,7 @@ docker info >/dev/null 2>&1 || refuse "Docker does not answer; start it"
 memory=$(docker info --format '{{.MemTotal}}')
 [ "$memory" -ge $((7 << 30)) ] || refuse "Docker has $((memory >> 20)) MiB, 8 GiB are needed; raise its limit"
 
-tag=$(git rev-parse --short=12 HEAD)$(git diff --quiet HEAD 2>/dev/null || echo "-$(git diff HEAD | sha1sum | cut -c1-8)")
+tag=$(.ci/image/tag)
 kind get clusters 2>/dev/null | grep -qx "$name" || { say "making the cluster"; kind create cluster --config kind-config.yaml --wait 180s; }
 for target in tideline demo; do
   image=localhost/tideline:$tag

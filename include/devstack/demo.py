@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from devstack.run import open_shop, scale, whole_number
+from devstack.servers import s3
 from devstack.shop.shop import Shop
 from devstack.stack import Stack
 from tideline.errors import SettingsError
@@ -36,6 +37,8 @@ PORTS = {
 BEHIND = 10_000
 LEAD = timedelta(minutes=2)
 CLOCK = "shop.json"
+LOGS = "tideline-logs"
+"""The bucket that the chart's values for such a cluster have Airflow write its tasks' logs to."""
 
 
 def demo(state: Path) -> int:
@@ -47,6 +50,8 @@ def demo(state: Path) -> int:
     hours = whole_number("HOURS", 3)
     anchor = hour_of(datetime.now(UTC)) - timedelta(hours=hours)
     with Stack(state, offline=True, environ=environ) as stack, stack.targets() as targets:
+        if stack.s3_url:
+            s3.make_buckets(int(stack.s3_url.rpartition(":")[2]), [LOGS])
         shop = open_shop(anchor, targets)
         for hour in range(hours):
             _advance(shop, hour, targets, state)

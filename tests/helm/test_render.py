@@ -21,6 +21,11 @@ sys.path.insert(0, str(ROOT / "helm"))
 LONG_RUNNING = ("Deployment", "StatefulSet", "DaemonSet")
 NOT_PROBED = ("log-groomer",)
 """Containers that do nothing anybody waits for."""
+TASK_PODS = {
+    "pod_template_file.yaml": "task's pod",
+    "extract.yaml": "extract's pod",
+    "transform.yaml": "transform's pod",
+}
 KIND, GKE = ("-f", str(ROOT / "helm/values-kind.yaml")), ("-f", str(ROOT / "helm/values-gke.yaml"))
 FILLED = (*GKE, "-f", str(CHART / "ci" / "gke.yaml"))
 
@@ -43,9 +48,9 @@ def pods(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any],
         if pod := pod_of(document):
             yield f"{document['kind']} {document['metadata']['name']}", document, pod
         for name, text in (document.get("data") or {}).items() if document["kind"] == "ConfigMap" else ():
-            if name == "pod_template_file.yaml":
+            if name in TASK_PODS:
                 task = yaml.safe_load(text)
-                yield "task's pod", task, task["spec"]
+                yield TASK_PODS[name], task, task["spec"]
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -173,8 +178,9 @@ def test_every_secret_that_is_read_is_made_or_named(renderer: Renderer, combinat
 def test_a_tasks_pod_knows_no_secret_of_airflow(renderer: Renderer) -> None:
     if not renderer.official:
         pytest.skip("the pod template is made by the official chart, which could not be had")
-    task = next(pod for name, _, pod in pods(renderer.documents(*FILLED)) if name == "task's pod")
-    text = json.dumps(task)
+    tasks = {name: pod for name, _, pod in pods(renderer.documents(*FILLED)) if name.endswith("'s pod")}
+    assert set(tasks) == set(TASK_PODS.values())
+    text = json.dumps(tasks)
     for secret in (
         "SQL_ALCHEMY_CONN",
         "FERNET_KEY",
@@ -184,6 +190,20 @@ def test_a_tasks_pod_knows_no_secret_of_airflow(renderer: Renderer) -> None:
         "tideline-airflow",
     ):
         assert secret not in text
+
+
+def test_every_role_of_the_dag_has_a_pod_and_an_account_of_its_own(renderer: Renderer) -> None:
+    named = set(re.findall(r'\*\*pod\("(\w+)"\)', (ROOT / "dags" / "tideline_hourly.py").read_text()))
+    assert named == {"extract", "transform"}
+    documents = renderer.documents(*FILLED)
+    tasks = {name: pod for name, _, pod in pods(documents)}
+    accounts = {d["metadata"]["name"] for d in documents if d["kind"] == "ServiceAccount"}
+    mounts = tasks["Deployment airflow-scheduler"]["containers"][0]["volumeMounts"]
+    assert "/opt/airflow/pods" in {mount["mountPath"] for mount in mounts}
+    for role in named:
+        account = tasks[f"{role}'s pod"]["serviceAccountName"]
+        assert account == f"tideline-{role}"
+        assert account in accounts
 
 
 def test_the_same_values_render_the_same(renderer: Renderer) -> None:

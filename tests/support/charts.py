@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,14 @@ def stub(target: Path) -> None:
     about = {"apiVersion": "v2", "name": "airflow", "version": wanted["version"]}
     (target / "Chart.yaml").write_text(yaml.safe_dump(about))
     (target / "templates" / "stub.yaml").write_text(STUB)
+
+
+def prepared(folder: Path, helm: str) -> bool:
+    """A copy of the chart under `folder` with the official chart in it; whether that could be had."""
+    chart = folder / "tideline"
+    shutil.copytree(CHART, chart, ignore=shutil.ignore_patterns("charts"))
+    return official(helm, chart)
+
+
+if __name__ == "__main__":
+    sys.exit(not prepared(Path(sys.argv[1]), helm_binary() or "helm"))

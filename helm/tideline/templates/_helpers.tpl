@@ -86,3 +86,45 @@ capabilities: {drop: [ALL]}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* The pod of one task. What it is given is all that it knows: connections and settings, none of Airflow's own secrets. */}}
+{{- define "tideline.taskPod" -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .name }}
+  labels: {tier: airflow, component: worker, release: {{ .release }}}
+  annotations: {cluster-autoscaler.kubernetes.io/safe-to-evict: "false"}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  serviceAccountName: {{ .serviceAccount }}
+  terminationGracePeriodSeconds: {{ .airflow.workers.kubernetes.terminationGracePeriodSeconds | default 300 }}
+  securityContext: {{ toJson .airflow.securityContexts.pod }}
+  containers:
+    - name: base
+      image: {{ include "tideline.image" .airflow.images.airflow }}
+      imagePullPolicy: {{ .airflow.images.airflow.pullPolicy }}
+      securityContext: {{ toJson .airflow.securityContexts.containers }}
+      envFrom:
+        - configMapRef: {name: tideline-settings}
+        - secretRef: {name: {{ .connections | quote }}}
+      env:
+        - {name: AIRFLOW_HOME, value: /opt/airflow}
+        - {name: AIRFLOW__CORE__EXECUTOR, value: LocalExecutor}
+      resources: {{ toJson .resources }}
+      volumeMounts:
+        - {name: config, mountPath: /opt/airflow/airflow.cfg, subPath: airflow.cfg, readOnly: true}
+        - {name: tmp, mountPath: /tmp}
+        - {name: logs, mountPath: /opt/airflow/logs}
+        - {name: catalog, mountPath: /opt/airflow/catalog, readOnly: true}
+  volumes:
+    - name: config
+      configMap: {name: {{ .airflow.fullnameOverride }}-config}
+    - name: catalog
+      configMap: {name: tideline-catalog, optional: true}
+    - name: tmp
+      emptyDir: {sizeLimit: 8Gi}
+    - name: logs
+      emptyDir: {sizeLimit: 1Gi}
+{{- end }}
