@@ -55,6 +55,8 @@ class Settings:
     """TIDELINE_LOAD_TABLE_HOURS: after how many hours a load table expires."""
     deadline_seconds: float = 600.0
     """TIDELINE_DEADLINE_SECONDS: how long one call to a server may take with all its retries."""
+    lease_seconds: float = 600.0
+    """TIDELINE_LEASE_SECONDS: how long a merge that was killed keeps other loads out of its table."""
     part_bytes: int = 128 << 20
     """TIDELINE_PART_BYTES: uncompressed size at which a new part begins, in bytes."""
     body_bytes: int = 256 << 20
@@ -99,6 +101,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         maximum_bytes_billed=_positive(env, "TIDELINE_MAXIMUM_BYTES_BILLED", default.maximum_bytes_billed),
         load_table_hours=_positive(env, "TIDELINE_LOAD_TABLE_HOURS", default.load_table_hours),
         deadline_seconds=_positive(env, "TIDELINE_DEADLINE_SECONDS", int(default.deadline_seconds)),
+        lease_seconds=_positive(env, "TIDELINE_LEASE_SECONDS", int(default.lease_seconds)),
         part_bytes=_positive(env, "TIDELINE_PART_BYTES", default.part_bytes),
         body_bytes=_positive(env, "TIDELINE_BODY_BYTES", default.body_bytes),
         object_bytes=_positive(env, "TIDELINE_OBJECT_BYTES", default.object_bytes),

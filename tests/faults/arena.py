@@ -85,6 +85,7 @@ class Lane:
     servers: Servers
     part_bytes: int = 256
     deadline_seconds: float = 30.0
+    lease_seconds: float = 30.0
     threshold: float = 0.5
     lookback: timedelta = timedelta(0)
     sources: dict[str, Rows] = field(default_factory=lambda: {kind: Rows() for kind in KINDS})
@@ -98,7 +99,7 @@ class Lane:
         """Settings that no other lane has."""
         return Settings(
             project="local", dataset_prefix=f"{self.name}_", deadline_seconds=self.deadline_seconds,
-            part_bytes=self.part_bytes, **{f"{stage}_uri": f"s3://fault-{stage}/{self.name}" for stage in STAGES},
+            lease_seconds=self.lease_seconds, part_bytes=self.part_bytes, **{f"{stage}_uri": f"s3://fault-{stage}/{self.name}" for stage in STAGES},
         )  # fmt: skip
 
     def catalog(self) -> Catalog:

@@ -169,13 +169,22 @@ class Scene:
 
     @contextmanager
     def another(self, stage: str, name: str) -> Iterator[None]:
-        """In the scenario of two: the same task of another run, which waits at the step and then goes on."""
+        """In the scenario of two: the same task of another run, which waits at the step and then goes on.
+
+        Where the step is one that only one of them may do at a time, its lease runs out meanwhile.
+        """
         if self.play.scenario != "two_at_once":
             yield
             return
         given = self.given_to(stage)
         other = self.play.zygote.start(
-            Order(self.lane, stage, given, run_id="other", hold=f"{stage}/{name}/before")
+            Order(
+                replace(self.lane, lease_seconds=0.2),
+                stage,
+                given,
+                run_id="other",
+                hold=f"{stage}/{name}/before",
+            )
         )
         other.await_hold()
         yield

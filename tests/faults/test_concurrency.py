@@ -1,10 +1,14 @@
 """Two to eight processes at once on the same table: the same window, adjacent ones, a backfill over the live hour.
 
-Airflow is told to let one task write a table at a time (`max_active_tis_per_dag`); here nobody is told. What
-fails with an error that says "retry" is started again, as Airflow would.
+Airflow lets one task of a DAG write a table at a time; here everybody may start at once, as tasks of several
+DAGs do, and the lease on the table sees to it. What fails with an error that says "retry" is started again, as
+Airflow would.
 """
 
 from __future__ import annotations
+
+import signal
+from dataclasses import replace
 
 import pytest
 import steps
@@ -117,6 +121,56 @@ def test_a_backfill_over_the_live_hour(world, zygote, faults, kind):
     finish(zygote, [live, *over])
     faults.tried(4)
     place.settle(2)
+
+
+LEASE = "merge/bigquery.get_table[lease]/after"
+
+
+@pytest.mark.parametrize("mode", ["scheduled", "exact", "replay", "reconcile"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_load_at_a_time_is_merged_whatever_dag_it_is_of(world, zygote, faults, kind, mode):
+    """A load stands just before its MERGE, and one of the same rows comes: it waits, and so counts what is true."""
+    place = world(kind)
+    place.lane.change(kind, 2, 7, 8, hour=1)
+    with place.lane.deployment() as deployment:
+        (loads,) = steps.plan(deployment, place.lane.request(kind, 1)).values()
+        first, second = (
+            steps.refine(deployment, steps.land(deployment, loads, run), run) for run in ("hourly", "other")
+        )
+    standing = zygote.start(Order(place.lane, "merge", first, hold="merge/bigquery.query[merge]/before"))
+    standing.await_hold()
+    waiting = zygote.start(
+        Order(place.lane, "merge", [{**each, "mode": mode} for each in second], run_id="other")
+    )
+    waiting.await_point(LEASE, times=3)
+    standing.go()
+    done = [child.wait() for child in (standing, waiting)]
+    assert [each.error for each in done] == [None, None]
+    faults.tried(2)
+    counts = [[each.result[name] for name in ("inserted", "updated")] for each in done]
+    assert counts == [[2, 1], [0, 0]]
+    place.settle(1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_load_waits_for_a_killed_one_only_until_its_lease_runs_out(world, zygote, faults, kind):
+    place = world(kind)
+    place.lane.change(kind, 2, 7, 8, hour=1)
+    with place.lane.deployment() as deployment:
+        (loads,) = steps.plan(deployment, place.lane.request(kind, 1)).values()
+        first, second = (
+            steps.refine(deployment, steps.land(deployment, loads, run), run) for run in ("hourly", "other")
+        )
+    lane = replace(place.lane, lease_seconds=1.0)
+    killed = zygote.run(Order(lane, "merge", first, kill="merge/bigquery.query[merge]/after"))
+    assert killed.signal == signal.SIGKILL
+    done = zygote.run(Order(lane, "merge", second, run_id="other"))
+    assert done.error is None, done.error
+    assert [done.result[name] for name in ("inserted", "updated")] == [0, 0]
+    retried = zygote.run(Order(lane, "merge", first))
+    assert [retried.result[name] for name in ("inserted", "updated")] == [2, 1]
+    faults.tried(2)
+    place.settle(1)
 
 
 STANDS = (

@@ -114,6 +114,12 @@ class Child:
         while self._take(seconds) != "held":
             assert self._status is None, f"the child ended before its hold: {self._done}"
 
+    def await_point(self, point: str, times: int = 1, seconds: float = 60.0) -> None:
+        """Until it has come by the point so often; fails where it ends before."""
+        while self._done.points.count(point) < times:
+            self._take(seconds)
+            assert self._status is None, f"the child ended before {point}: {self._done}"
+
     def go(self) -> None:
         """Let it go on from its hold."""
         send(self._connection, ("go", None))

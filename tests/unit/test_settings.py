@@ -42,6 +42,7 @@ def variable_of(name: str) -> str:
         ("load_table_hours", "1", 1),
         ("deadline_seconds", "30", 30),
         ("part_bytes", "1048576", 1 << 20),
+        ("lease_seconds", "60", 60),
         ("body_bytes", "1000", 1000),
         ("object_bytes", "1000000", 1_000_000),
         ("decoder", "python", "python"),

@@ -19,6 +19,7 @@ from tideline.merge.counts import Counts, counted, stored_counts
 from tideline.merge.load import fill
 from tideline.merge.record import check, ledger_row, load_id_of
 from tideline.merge.step import fields_of, step_of
+from tideline.warehouse.leases import leased
 from tideline.warehouse.ledger import Ledger
 from tideline.warehouse.names import raw_table
 from tideline.warehouse.objects import record_objects
@@ -192,12 +193,13 @@ def _merge_rows(
     fields = fields_of(dataset, manifest)
     load = fill(dataset, manifest, load_id, fields=fields, processed=processed, warehouse=warehouse)
     step = step_of(dataset, manifest, target=target, fields=ensured.fields, load=load, absences=absences)
-    counts = counted(
-        step, manifest, processed=processed, warehouse=warehouse, max_delete_ratio=max_delete_ratio
-    )
     sql = step.sql
     # another statement (newer code) or another table of the name (dropped and made anew) is another job
     digest = hashlib.sha256(f"{sql}\n{ensured.created}".encode()).hexdigest()
     labels = {"source": dataset.source, "dataset": dataset.name, "window": manifest.window.window_id}
-    warehouse.run(sql, kind="merge", key=f"{load_id} {digest}", labels=labels)
+    with leased(warehouse, target, load_id):
+        counts = counted(
+            step, manifest, processed=processed, warehouse=warehouse, max_delete_ratio=max_delete_ratio
+        )
+        warehouse.run(sql, kind="merge", key=f"{load_id} {digest}", labels=labels)
     return counts

@@ -19,6 +19,7 @@ from tideline.replay.book import read_book
 from tideline.replay.landings import landings
 from tideline.replay.select import EVERYTHING
 from tideline.replay.work import Item, Outcome, full_summary, merge_all, merge_live, refine_items
+from tideline.warehouse.leases import leased
 from tideline.warehouse.names import TableName, beside, raw_table
 from tideline.warehouse.schema import raw_layout
 from tideline.warehouse.tables import check_partitioning, set_expiry
@@ -154,9 +155,10 @@ def swap(
             remedy="see whether raw has lost landings; if these rows may go, swap with --force",
         )
     before = beside(live, "before", now)
-    warehouse.copy(live, before, key=str(before), replace=False)
-    set_expiry(warehouse, before, now + timedelta(days=keep_days))
-    warehouse.copy(shadow.table, live, key=f"{shadow.table} as {live}", replace=True)
+    with leased(warehouse, live, str(shadow.table)):
+        warehouse.copy(live, before, key=str(before), replace=False)
+        set_expiry(warehouse, before, now + timedelta(days=keep_days))
+        warehouse.copy(shadow.table, live, key=f"{shadow.table} as {live}", replace=True)
     set_expiry(warehouse, live, None)
     log.info("%s took the place of %s; what was there is kept as %s", shadow.table, live, before)
     return before

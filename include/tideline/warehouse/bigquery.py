@@ -47,9 +47,9 @@ class Warehouse:
     ) -> None:
         self.client = client
         self.settings = settings
-        patience = Patience(settings.deadline_seconds, sleep=sleep, clock=clock, dice=dice)
-        self.tables = Tables(client, settings, patience)
-        self._jobs = Jobs(client, settings, patience)
+        self.patience = Patience(settings.deadline_seconds, sleep=sleep, clock=clock, dice=dice)
+        self.tables = Tables(client, settings, self.patience)
+        self._jobs = Jobs(client, settings, self.patience)
 
     def run(
         self,

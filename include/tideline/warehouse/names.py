@@ -69,6 +69,13 @@ def load_table(dataset: Dataset, load_id: str, settings: Settings) -> TableName:
     )
 
 
+def lease_table(table: TableName, settings: Settings) -> TableName:
+    """The table that says who writes another: `tideline_ops.lease__<dataset>__<table>__<digest>`."""
+    digest = hashlib.sha1(str(table).encode(), usedforsecurity=False).hexdigest()[:16]
+    dataset = table.dataset.removeprefix(settings.dataset_prefix)
+    return ops_table(f"lease__{dataset[:100]}__{table.table[:100]}__{digest}", settings)
+
+
 def ops_table(name: str, settings: Settings) -> TableName:
     """A table of the pipeline's own book-keeping."""
     return TableName(settings.project, settings.dataset_prefix + OPS, name)

@@ -11,7 +11,7 @@ from uuid import uuid4
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from tideline.errors import SchemaEvolutionError
+from tideline.errors import SchemaEvolutionError, WarehouseUnavailableError
 from tideline.warehouse import names
 from tideline.warehouse.evolution import evolve
 from tideline.warehouse.names import quote
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _HOUR_MS = 3_600_000
+_MOST_CLASHES = 20
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,19 @@ class Tables:
 
         return self.patience.call(f"table {name}", request)
 
-    def update(self, table: bigquery.Table, properties: Sequence[str]) -> bigquery.Table:
-        """Write these properties of the table's metadata, unless somebody wrote it since it was read."""
-        return self.patience.call(
-            f"table {table.reference}",
-            lambda seconds: self.client.update_table(table, list(properties), retry=None, timeout=seconds),
-        )
+    def update(self, table: bigquery.Table, properties: Sequence[str]) -> bigquery.Table | None:
+        """Write these properties of the table's metadata; None where somebody wrote them since it was read.
+
+        Where the reply is lost after the work was done it is None, too: whoever cares reads the table again.
+        """
+
+        def request(seconds: float) -> bigquery.Table | None:
+            try:
+                return self.client.update_table(table, list(properties), retry=None, timeout=seconds)
+            except exceptions.PreconditionFailed:
+                return None
+
+        return self.patience.call(f"table {table.reference}", request)
 
     def _create_dataset(self, name: TableName, layout: Layout, seconds: float) -> None:
         dataset = bigquery.Dataset(f"{name.project}.{name.dataset}")
@@ -103,7 +111,16 @@ def ensure_table(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensur
 
     Raises:
         SchemaEvolutionError: It would have to change in another way; says what a person would run.
+        WarehouseUnavailableError: Others change it all the time.
     """
+    for _ in range(_MOST_CLASHES):
+        if (ensured := _ensured(warehouse, name, layout)) is not None:
+            return ensured
+    raise _clash(name)
+
+
+def _ensured(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensured | None:
+    """One try; None where somebody else changed the table between our reading it and our changing it."""
     table = warehouse.tables.get(name) or warehouse.tables.create(name, layout)
     check_partitioning(table, name, layout)
     evolution = evolve(from_api(table.schema), layout, name)
@@ -117,17 +134,31 @@ def ensure_table(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensur
     if layout.clustering and tuple(table.clustering_fields or ()) != layout.clustering:
         table.clustering_fields = list(layout.clustering)
         properties.append("clustering_fields")
-    if properties:
-        warehouse.tables.update(table, properties)
+    if properties and warehouse.tables.update(table, properties) is None:
+        return None
     return Ensured(evolution.fields, str(table.created))
 
 
 def set_expiry(warehouse: Warehouse, name: TableName, expires: datetime | None) -> None:
-    """Let the table go at that instant; None: keep it, whatever it inherited."""
-    table = warehouse.tables.get(name)
-    if table is not None and table.expires != expires:
+    """Let the table go at that instant; None: keep it, whatever it inherited.
+
+    Raises:
+        WarehouseUnavailableError: Others change it all the time.
+    """
+    for _ in range(_MOST_CLASHES):
+        table = warehouse.tables.get(name)
+        if table is None or table.expires == expires:
+            return
         table.expires = expires
-        warehouse.tables.update(table, ["expires"])
+        if warehouse.tables.update(table, ["expires"]) is not None:
+            return
+    raise _clash(name)
+
+
+def _clash(name: TableName) -> WarehouseUnavailableError:
+    return WarehouseUnavailableError(
+        f"somebody else changed the table in each of {_MOST_CLASHES} tries", place=f"table {name}"
+    )
 
 
 def check_partitioning(table: bigquery.Table, name: TableName, layout: Layout) -> None:

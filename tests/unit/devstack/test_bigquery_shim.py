@@ -239,6 +239,19 @@ def snapshot_copies(probe: Probe, folder: Path) -> bool:
     return probe.query(count) == before
 
 
+def update_conditions(probe: Probe, folder: Path) -> bool:
+    name = probe.create("t", Field("a", "INT64"))
+    first, second = (probe.client.get_table(name, retry=None) for _ in range(2))
+    first.description, second.description = "first", "second"
+    first = probe.client.update_table(first, ["description"], retry=None)
+    try:
+        probe.client.update_table(second, ["description"], retry=None)
+    except exceptions.PreconditionFailed:
+        first.description = "again"
+        return probe.client.update_table(first, ["description"], retry=None).description == "again"
+    return False
+
+
 CHECKS = [
     parquet_by_name,
     upload_media_types,
@@ -254,6 +267,7 @@ CHECKS = [
     job_configuration,
     copy_jobs,
     snapshot_copies,
+    update_conditions,
 ]
 
 

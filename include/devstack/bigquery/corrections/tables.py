@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 # ruff: noqa: ANN401 - these replace functions of a library that is not installed where types are checked
+from contextvars import ContextVar
 from typing import Any
 
 from devstack.bigquery.corrections.registry import BIGNUMERIC, DUCKDB_DIGITS, correction, module
+
+_if_match: ContextVar[bytes | None] = ContextVar("if_match", default=None)
 
 
 @correction
@@ -149,6 +152,32 @@ def schema_changes() -> None:
         return original(self, meta)
 
     repository.update_table = update_table
+
+
+@correction
+def update_conditions() -> None:
+    """`tables.patch` and `tables.update` ignore `If-Match`: of two writers at once both succeed."""
+    errors, gzip = module("domain.errors"), module("api.middleware").GzipRequestMiddleware
+    repository = module("catalog.duckdb_repository").DuckDBCatalogRepository
+    call, update = gzip.__call__, repository.update_table
+
+    class PreconditionFailedError(errors.DomainError):  # type: ignore[misc]
+        http_status, bq_reason, grpc_status_name = 412, "conditionNotMet", "FAILED_PRECONDITION"
+
+    async def with_condition(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        token = _if_match.set(dict(scope.get("headers") or ()).get(b"if-match"))
+        try:
+            await call(self, scope, receive, send)
+        finally:
+            _if_match.reset(token)
+
+    def update_table(self: Any, meta: Any) -> Any:
+        wanted, now = _if_match.get(), self.get_table(meta.project_id, meta.dataset_id, meta.table_id)
+        if wanted and now is not None and now.etag != wanted.decode():
+            raise PreconditionFailedError("Precondition check failed.")
+        return update(self, meta)
+
+    gzip.__call__, repository.update_table = with_condition, update_table
 
 
 def _alterations(engine: Any, table: str, wanted: list[tuple[str, str]]) -> list[str]:
