@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -24,14 +24,17 @@ from tideline.catalog.loader import load_catalog
 from tideline.cli import app
 from tideline.errors import ContractError, IntegrityError, SourceUnavailableError
 from tideline.lake import manifest as manifests
+from tideline.replay.recover import recover
+from tideline.replay.select import EVERYTHING
 from tideline.warehouse.ledger import Ledger
-from tideline.warehouse.names import raw_table
+from tideline.warehouse.names import LEDGER, ops_table, raw_table
 from tideline.window import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tideline.pipeline import Deployment, Summary
+    from tideline.replay.work import Outcome
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -365,3 +368,73 @@ def test_what_the_source_counts_is_in_the_ledger(world: World, fresh: Deployment
     assert counts[MONGO, "scheduled"][0] is None
     for key in ((MONGO, "exact"), (CSV, "scheduled")):
         assert counts[key][0] == counts[key][1] > 0
+
+
+ABOUT_RUNNING = {"run_id", "committed_at", "land_seconds", "refine_seconds", "merge_seconds"}
+
+
+@pytest.fixture
+def alone(world: World) -> Iterator[Deployment]:
+    """Another warehouse and another lake on the same servers."""
+    prefix, old = f"alone{next(NUMBERS)}_", world.deployment.settings
+    stages = {
+        f"{stage}_uri": f"s3://tideline-{stage}/{prefix}" for stage in ("raw", "processed", "quarantine")
+    }
+    with connections.open_deployment(replace(old, dataset_prefix=prefix, **stages)) as deployment:
+        yield replace(deployment, catalog=world.deployment.catalog)
+
+
+def book(deployment: Deployment, dataset_id: str) -> dict[str, dict[str, Any]]:
+    """The ledger's rows by their load, without what is about the run that wrote them."""
+    ledger = Ledger(deployment.open_warehouse())
+    ledger.ensure()
+    rows = [asdict(row) for row in ledger.history(*dataset_id.split("."))]
+    return {row["load_id"]: {k: v for k, v in row.items() if k not in ABOUT_RUNNING} for row in rows}
+
+
+def recovered(deployment: Deployment, dataset_id: str) -> Outcome:
+    return recover(deployment, [deployment.catalog.dataset(dataset_id)], EVERYTHING, "recover")
+
+
+@pytest.mark.parametrize("dataset_id", SPLIT)
+def test_a_lost_ledger_of_loads_in_ranges_is_what_it_was(
+    world: World, alone: Deployment, dataset_id: str
+) -> None:
+    parts = ranges_of(alone, world, dataset_id)
+    assert len(parts) > 1
+    done = [refined(alone, part) for part in parts]
+    done[0] = refined(alone, parts[0])  # one mapped task was cleared: its range is there twice
+    pipeline.merge_dataset(alone, done, "hourly")
+    refined(alone, parts[1])  # and one was cleared after everything, and is in no load
+    before, rows = book(alone, dataset_id), table(alone, dataset_id)
+    ((load_id, row),) = before.items()
+    assert (row["mode"], row["ranges"], len(row["raw_manifest_uris"])) == (
+        "scheduled",
+        len(parts),
+        len(parts),
+    )
+    warehouse = alone.open_warehouse()
+    state = Ledger(warehouse).state()[dataset_id]
+    assert state.high_water_mark == world.request(0).interval[1]
+
+    ledger = ops_table(LEDGER, warehouse.settings).sql
+    warehouse.run(f"DELETE FROM {ledger} WHERE TRUE", kind="test", key=load_id)
+    assert recovered(alone, dataset_id).skipped == {}
+    assert book(alone, dataset_id) == before
+    assert table(alone, dataset_id) == rows
+    assert Ledger(warehouse).state()[dataset_id] == state
+    assert recovered(alone, dataset_id).done == []
+
+
+@pytest.mark.parametrize("dataset_id", SPLIT)
+def test_ranges_that_nobody_put_together_are_recovered_as_one_scheduled_load(
+    world: World, alone: Deployment, dataset_id: str
+) -> None:
+    parts = ranges_of(alone, world, dataset_id)
+    done = [refined(alone, part) for part in parts]
+    Ledger(alone.open_warehouse()).ensure()
+    assert recovered(alone, dataset_id).skipped == {}
+    (row,) = book(alone, dataset_id).values()
+    assert (row["mode"], row["ranges"]) == ("scheduled", len(parts))
+    assert row["landed"] == sum(each["landed"] for each in done)
+    assert Ledger(alone.open_warehouse()).state()[dataset_id].high_water_mark == world.request(0).interval[1]
