@@ -101,6 +101,7 @@ class ProcessedWriter:
         table = self._table()
         self._gathered, self._memory = [], 0
         self._wait()
+        _give_back()
         self._encoding = self._encoder.submit(self._parts.write, table)
 
     def _wait(self) -> None:
@@ -124,6 +125,11 @@ class ProcessedWriter:
 
     def _clocks(self, rows: int) -> pa.Array:
         return arrays.fixed(pa.timestamp("us", "UTC"), np.full(rows, self._extracted_at), None)
+
+
+def _give_back() -> None:
+    """Let the C library give the last group's memory back: it would keep 25 MB of what another thread freed."""
+    pa.system_memory_pool().release_unused()
 
 
 def _written_schema(dataset: AnyDataset) -> pa.Schema:

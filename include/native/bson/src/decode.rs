@@ -1,6 +1,6 @@
 //! Documents to rows: one pass over each, into all its columns at once.
 
-use crate::column::{Column, Group, Pieces, Stop, Values};
+use crate::column::{Column, Group, Pieces, Stop, Values, renewed};
 use crate::decimal::Decimal;
 use crate::drift::Drift;
 use crate::read::{self, Unfit, kind, type_name};
@@ -291,7 +291,7 @@ impl Decoder {
             bytes,
             self.extras.validity.finish(),
         )?) as ArrayRef);
-        arrays.push(Arc::new(Int64Array::from(take(&mut self.positions))));
+        arrays.push(Arc::new(Int64Array::from(renewed(&mut self.positions))));
         RecordBatch::try_new(self.schema.clone(), arrays)
     }
 }
