@@ -128,7 +128,7 @@ class ProcessedWriter:
 
 
 def _give_back() -> None:
-    """Let the C library give the last group's memory back: it would keep 25 MB of what another thread freed."""
+    """Let the C library give back what another thread freed of the last group: it would keep 25 MB of it."""
     pa.system_memory_pool().release_unused()
 
 
