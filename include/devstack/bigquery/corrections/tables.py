@@ -161,7 +161,7 @@ def update_conditions() -> None:
     repository = module("catalog.duckdb_repository").DuckDBCatalogRepository
     call, update = gzip.__call__, repository.update_table
 
-    class PreconditionFailedError(errors.DomainError):  # type: ignore[misc]
+    class PreconditionFailedError(errors.DomainError):
         http_status, bq_reason, grpc_status_name = 412, "conditionNotMet", "FAILED_PRECONDITION"
 
     async def with_condition(self: Any, scope: Any, receive: Any, send: Any) -> None:
