@@ -27,11 +27,10 @@ class PartReader:
     def __init__(self, dataset: Dataset, part: Part, stream: BinaryIO) -> None:
         self._dataset = dataset
         self._part = part
-        self._stored = stream
-        self._failure: OSError | None = None
+        self._stored = _Stored(stream)
         zstd = part.uri.endswith(".zst")
         self._plain = (
-            pa.CompressedInputStream(pa.PythonFile(_Stored(self), mode="r"), "zstd") if zstd else None
+            pa.CompressedInputStream(pa.PythonFile(self._stored, mode="r"), "zstd") if zstd else None
         )
 
     def read(self, size: int) -> bytes:
@@ -45,7 +44,7 @@ class PartReader:
         try:
             content: bytes = self._plain.read(size)
         except (OSError, pa.ArrowException) as error:
-            if error is self._failure:
+            if error is self._stored.failure:
                 raise
             raise IntegrityError(
                 f"the stored part cannot be decompressed: {error}",
@@ -56,22 +55,23 @@ class PartReader:
             ) from error
         return content
 
-    def read_stored(self, size: int) -> bytes:
-        """Up to `size` bytes as stored; remembers a failure of the store as such."""
-        try:
-            return self._stored.read(size)
-        except OSError as error:
-            self._failure = error
-            raise
-
 
 class _Stored:
-    """What Arrow asks of a Python file."""
+    """What Arrow asks of a Python file. Does not know its reader: nobody frees a cycle through Arrow."""
 
     closed = False
 
-    def __init__(self, reader: PartReader) -> None:
-        self._reader = reader
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
 
     def read(self, size: int = -1) -> bytes:
-        return self._reader.read_stored(size)
+        """Up to `size` bytes as stored; remembers a failure of the store as such."""
+        try:
+            return self._stream.read(size)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def close(self) -> None:
+        """Nothing: the stream is its opener's to close."""

@@ -1,5 +1,8 @@
+import contextlib
+import gc
 import io
 
+import pyarrow as pa
 import pytest
 import zstandard
 
@@ -39,3 +42,17 @@ def test_a_small_part_that_inflates_to_much_is_read_in_bounded_pieces():
 def test_damage_names_the_part_and_the_remedy(stored):
     with pytest.raises(IntegrityError, match=r"api\.posts.*part\.bson\.zst.*land the window again"):
         read_all("part.bson.zst", stored)
+
+
+@pytest.mark.parametrize(
+    "stored", [zstandard.compress(CONTENT), b"not zstd at all"], ids=["whole", "damaged"]
+)
+def test_buffers_of_a_part_go_with_its_reader(stored):
+    """A reader that Arrow's stream knew would be freed by nobody: a megabyte for each part."""
+    gc.collect()
+    before = pa.total_allocated_bytes()
+    for _ in range(3):
+        with contextlib.suppress(IntegrityError):
+            read_all("part.bson.zst", stored)
+    gc.collect()
+    assert pa.total_allocated_bytes() == before
