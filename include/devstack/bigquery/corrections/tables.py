@@ -161,8 +161,8 @@ def update_conditions() -> None:
     repository = module("catalog.duckdb_repository").DuckDBCatalogRepository
     call, update = gzip.__call__, repository.update_table
 
-    class PreconditionFailedError(errors.DomainError):
-        http_status, bq_reason, grpc_status_name = 412, "conditionNotMet", "FAILED_PRECONDITION"
+    answer = {"http_status": 412, "bq_reason": "conditionNotMet", "grpc_status_name": "FAILED_PRECONDITION"}
+    failed = type("PreconditionFailedError", (errors.DomainError,), answer)
 
     async def with_condition(self: Any, scope: Any, receive: Any, send: Any) -> None:
         token = _if_match.set(dict(scope.get("headers") or ()).get(b"if-match"))
@@ -174,7 +174,7 @@ def update_conditions() -> None:
     def update_table(self: Any, meta: Any) -> Any:
         wanted, now = _if_match.get(), self.get_table(meta.project_id, meta.dataset_id, meta.table_id)
         if wanted and now is not None and now.etag != wanted.decode():
-            raise PreconditionFailedError("Precondition check failed.")
+            raise failed("Precondition check failed.")
         return update(self, meta)
 
     gzip.__call__, repository.update_table = with_condition, update_table
