@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 # What the clouds' provider packages want for services that nothing here uses; not in the image.
 UNUSED := ray litellm scikit-learn google-ads sagemaker-studio looker-sdk pyathena redshift-connector
 
-.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
+.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year spark-install spark-test lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
 
 help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -112,6 +112,12 @@ native: setup ## Build the compiled BSON decoder and install it into .venv (need
 fuzz: setup ## Damaged documents through both BSON engines; ARGS="--documents 5000000 --seed 0"
 	@PYTHONPATH=include:tests/support exec $(BIN)/python tests/support/fuzz_bson.py $(ARGS)
 
+spark-install: setup ## Spark in an environment of its own, beside Java: tests/integration/test_spark.py then runs
+	@PYTHONPATH=include exec $(BIN)/python -m devstack.spark
+
+spark-test: spark-install ## A landing of three million documents on local Spark, workers killed: the same rows
+	@TIDELINE_SPARK_DOCUMENTS=$${TIDELINE_SPARK_DOCUMENTS:-3000000} exec $(BIN)/python -m pytest tests/integration/test_spark.py -q
+
 lock: setup ## Lock the dependencies; requirements.txt is what the image installs
 	@$(BIN)/uv lock --quiet
 	@$(BIN)/uv export --quiet --frozen --no-default-groups --extra cluster --no-emit-project $(UNUSED:%=--prune %) --format requirements-txt -o requirements.txt
@@ -122,6 +128,8 @@ lock: setup ## Lock the dependencies; requirements.txt is what the image install
 		--custom-compile-command "make lock" benchmarks/requirements-peers.in -o benchmarks/requirements-peers.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 		--no-emit-index-url --custom-compile-command "make lock" include/dashboard/requirements.in -o include/dashboard/requirements.txt
+	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --custom-compile-command "make lock" include/spark/requirements.in -o include/spark/requirements.txt
 
 clean: down ## Remove everything that the other verbs made
 	@rm -rf .venv .tideline dbt/target dbt/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.*

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from tideline.lake.store import Store
     from tideline.plan import Kind
     from tideline.settings import Settings
+    from tideline.spark.order import Order
     from tideline.warehouse.bigquery import Warehouse
 
 LAKE = "tideline_lake"
 WAREHOUSE = "tideline_warehouse"
+SPARK = "tideline_spark"
 
 _KINDS: dict[str, Kind] = {"scheduled": "scheduled", "backfill": "backfill"}
 _EXAMPLES = {
@@ -38,6 +40,7 @@ _EXAMPLES = {
     "s3_csv": '{"conn_type": "aws", "login": "…", "password": "…", "extra": {"region_name": "us-east-1"}}',
     "rest_api": '{"conn_type": "http", "host": "https://api.example.com"}',
     LAKE: '{"conn_type": "aws", …} for s3:// or {"conn_type": "google_cloud_platform", …} for gs://',
+    SPARK: '{"conn_type": "generic", "extra": {"submit": "dataproc", "region": "…", "image": "…"}}',
     WAREHOUSE: '{"conn_type": "google_cloud_platform", "extra": {"project": "my-project"}}',
 }
 
@@ -62,6 +65,7 @@ def open_deployment(settings: Settings | None = None) -> Iterator[Deployment]:
             processed=clients.store(active.processed_uri),
             quarantine=clients.store(active.quarantine_uri),
             open_warehouse=cache(clients.warehouse),
+            submit_spark=_submit_spark,
         )
 
 
@@ -201,6 +205,54 @@ def _s3_client(connection: Connection) -> Any:
 
 def _lake_s3() -> Any:
     return _s3_client(_connection(LAKE, LAKE))
+
+
+def _submit_spark(order: Order) -> None:
+    """Run a Spark job where the connection says, and wait for its end; providers are imported only for it."""
+    from tideline.spark import submit
+
+    extra = _connection(SPARK, SPARK).extra_dejson
+    mode = submit.mode_of(extra)
+    if mode == "local":
+        submit.run_locally(order, extra)
+        return
+    from airflow.sdk import get_current_context
+    from airflow.sdk.exceptions import AirflowException
+
+    context = get_current_context()
+    name = submit.name_of(order, context["ti"].try_number)
+    try:
+        _operator(mode, order, extra, name).execute(context)
+    except AirflowException as error:
+        raise submit.lost(order, name, error) from error
+
+
+def _operator(mode: str, order: Order, extra: dict[str, Any], name: str) -> Any:
+    """The provider's operator, used as a client: it submits, waits, and shows the driver's log."""
+    from tideline.spark import submit
+
+    if mode == "dataproc":
+        from airflow.providers.google.cloud.operators.dataproc import DataprocCreateBatchOperator
+        from airflow.providers.google.common.hooks.base_google import PROVIDE_PROJECT_ID
+
+        return DataprocCreateBatchOperator(
+            task_id=name,
+            gcp_conn_id=LAKE,
+            region=submit.needed(extra, "region"),
+            project_id=extra.get("project", PROVIDE_PROJECT_ID),
+            batch_id=name,
+            batch=submit.dataproc_batch(order, extra),
+        )
+    from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
+
+    return SparkKubernetesOperator(
+        task_id=name,
+        namespace=extra.get("namespace", "default"),
+        name=name,
+        template_spec={"spark": submit.spark_application(order, extra, name)},
+        get_logs=True,
+        delete_on_termination=True,
+    )
 
 
 def _google_credentials(conn_id: str) -> tuple[Any, str | None]:

@@ -6,7 +6,8 @@ TidelineError
 │   ├── StoreUnavailableError       the lake does
 │   ├── WarehouseUnavailableError   the warehouse does, or sheds load
 │   ├── SourceChangedError          the source changed under the reader; reading again gives a clean view
-│   └── DiskError                   the worker's own disk is full or fails; another worker's may not be
+│   ├── DiskError                   the worker's own disk is full or fails; another worker's may not be
+│   └── SparkError                  a Spark job was lost or not taken; what failed inside it is in its log
 └── FatalError                  repeating changes nothing until somebody acts
     ├── CatalogError                a declaration is wrong: file, line, key, found, allowed
     ├── SettingsError               an environment variable or connection is missing or malformed
@@ -97,6 +98,10 @@ class SourceChangedError(RetriableError):
 
 class DiskError(RetriableError):
     """The worker's own disk is full or fails."""
+
+
+class SparkError(RetriableError):
+    """A Spark job was not taken, was lost, or failed in a way that only its own log tells."""
 
 
 class FatalError(TidelineError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tideline import plan as planning
-from tideline import volume
+from tideline import spark, volume
 from tideline.catalog.loader import fingerprint
 from tideline.catalog.model import CsvDataset, HttpDataset, MongoDataset
 from tideline.lake import manifest as manifests
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tideline.lake.store import Store
     from tideline.plan import RunRequest
     from tideline.settings import Settings
+    from tideline.spark.order import Order
     from tideline.warehouse.bigquery import Warehouse
 
 __all__ = [
@@ -68,6 +69,8 @@ class Deployment:
     processed: Store
     quarantine: Store
     open_warehouse: Callable[[], Warehouse]
+    submit_spark: Callable[[Order], None] | None = None
+    """Runs a Spark job and waits for its end; None where there is no Spark."""
 
 
 def plan_run(deployment: Deployment, request: RunRequest) -> dict[str, Summary]:
@@ -130,21 +133,14 @@ def refine_dataset(deployment: Deployment, landed: Summary, run_id: str) -> Summ
     Raises:
         ContractError: More rows than the dataset's threshold were refused; the evidence is in quarantine.
         IntegrityError: Raw bytes are not what their manifest says, or counts do not add up.
+        SparkError: The dataset goes to Spark, and the job was lost there.
     """
-    from tideline.refine.refine import refine
-
     started = time.monotonic()
     dataset = deployment.catalog.dataset(landed["dataset_id"])
-    manifest, uri = refine(
-        dataset,
-        landed["raw_manifest_uri"],
-        raw=deployment.raw,
-        processed=deployment.processed,
-        quarantine=deployment.quarantine,
-        run_id=run_id,
-        object_bytes=deployment.settings.object_bytes,
-        decoder=deployment.settings.decoder,
-    )
+    if spark.wanted(dataset, landed):
+        manifest, uri = spark.refine_on_spark(deployment, dataset, landed["raw_manifest_uri"], run_id)
+    else:
+        manifest, uri = _refine_here(deployment, dataset, landed["raw_manifest_uri"], run_id)
     seconds = round(time.monotonic() - started, 3)
     details = manifest.details
     log.info(
@@ -153,6 +149,23 @@ def refine_dataset(deployment: Deployment, landed: Summary, run_id: str) -> Summ
         manifest.bytes, len(manifest.parts), seconds,
     )  # fmt: skip
     return {**landed, **refined_as(manifest, uri), "refine_seconds": seconds}
+
+
+def _refine_here(
+    deployment: Deployment, dataset: AnyDataset, raw_manifest_uri: str, run_id: str
+) -> tuple[Manifest, str]:
+    from tideline.refine.refine import refine
+
+    return refine(
+        dataset,
+        raw_manifest_uri,
+        raw=deployment.raw,
+        processed=deployment.processed,
+        quarantine=deployment.quarantine,
+        run_id=run_id,
+        object_bytes=deployment.settings.object_bytes,
+        decoder=deployment.settings.decoder,
+    )
 
 
 def merge_dataset(deployment: Deployment, refined: Summary | Sequence[Summary], run_id: str) -> Summary:

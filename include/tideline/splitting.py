@@ -96,7 +96,7 @@ def whole_load(deployment: Deployment, refined: Summary | Sequence[Summary]) -> 
     _, raw_uri = commit_whole(deployment.raw, _read(deployment.raw, each, "raw_manifest_uri"))
     processed = _read(deployment.processed, each, "processed_manifest_uri")
     evidence = _evidence(deployment, each, processed)
-    _check_threshold(dataset, each, evidence)
+    check_threshold(dataset, each, evidence)
     manifest, uri = commit_whole(
         deployment.processed, processed, raw_manifest=raw_uri, quarantine_uri=evidence
     )
@@ -127,7 +127,7 @@ def _evidence(
     return commit_evidence(deployment.quarantine, refused, [manifest for manifest, _ in processed])[1]
 
 
-def _check_threshold(dataset: AnyDataset, each: Sequence[Summary], evidence: str | None) -> None:
+def check_threshold(dataset: AnyDataset, each: Sequence[Mapping[str, Any]], evidence: str | None) -> None:
     """As refining checks it for a load in one piece: before anything is merged, and after the evidence."""
     landed, quarantined = (sum(summary[key] for summary in each) for key in ("landed", "quarantined"))
     if quarantined <= dataset.quarantine_threshold * landed:

@@ -6,14 +6,19 @@ import json
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowException
 
 from tideline import connections
-from tideline.errors import StoreUnavailableError
+from tideline.catalog.model import Column, CsvDataset
+from tideline.errors import SparkError, StoreUnavailableError
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.settings import Settings
+from tideline.spark import submit
+from tideline.spark.order import Order
 
 pytestmark = pytest.mark.airflow
 
@@ -72,3 +77,75 @@ def test_a_lake_that_stays_busy_is_asked_as_often_as_patience_says(monkeypatch: 
     server.server_close()
 
     assert server.requests == 3  # type: ignore[attr-defined]
+
+
+def spark_order() -> Order:
+    columns = (Column(name="id", type="int64"),)
+    dataset = CsvDataset(
+        name="items", source="shop", bucket="drops", prefix="items/", key=("id",), columns=columns
+    )
+    return Order(
+        dataset, "gs://raw/a/b/_manifest.json", "run", "gs://raw", "gs://processed", "gs://quarantine"
+    )
+
+
+def test_a_spark_job_runs_where_its_connection_says(monkeypatch: Any) -> None:
+    ran = []
+    extra = {"submit": "local", "master": "local[2]"}
+    monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_SPARK", json.dumps({"conn_type": "generic", "extra": extra}))
+    monkeypatch.setattr(submit, "run_locally", lambda *given: ran.append(given))
+    order = spark_order()
+
+    connections._submit_spark(order)
+
+    assert ran == [(order, extra)]
+
+
+class _Operator:
+    """In the place of a provider's: what it was asked for, and how it ends."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error, self.given = error, None
+
+    def execute(self, context: Any) -> None:
+        self.given = context
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [None, AirflowException("Batch job failed")])
+def test_a_job_on_a_cluster_that_is_lost_may_be_tried_again(error: Any, monkeypatch: Any) -> None:
+    extra = {"submit": "dataproc", "region": "europe-west1", "image": "spark:1"}
+    monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_SPARK", json.dumps({"conn_type": "generic", "extra": extra}))
+    monkeypatch.setattr("airflow.sdk.get_current_context", lambda: {"ti": SimpleNamespace(try_number=2)})
+    asked, operator = [], _Operator(error)
+    monkeypatch.setattr(connections, "_operator", lambda *given: asked.append(given) or operator)
+
+    if error:
+        with pytest.raises(SparkError, match="Batch job failed"):
+            connections._submit_spark(spark_order())
+    else:
+        connections._submit_spark(spark_order())
+
+    ((mode, _, given, name),) = asked
+    assert (mode, given, name[-2:]) == ("dataproc", extra, "-2")
+    assert operator.given is not None
+
+
+def test_a_batch_is_made_by_the_operator_of_the_provider() -> None:
+    extra = {"region": "europe-west1", "project": "acme", "image": "spark:1"}
+    made = connections._operator("dataproc", spark_order(), extra, "tideline-x-1")
+
+    assert type(made).__name__ == "DataprocCreateBatchOperator"
+    assert (made.region, made.project_id, made.batch_id) == ("europe-west1", "acme", "tideline-x-1")
+    assert made.batch["runtime_config"]["container_image"] == "spark:1"
+
+
+def test_an_application_is_made_by_the_operator_of_the_provider() -> None:
+    pytest.importorskip(
+        "airflow.providers.cncf.kubernetes", reason="the provider is in the image only (extra: cluster)"
+    )
+    made = connections._operator("kubernetes", spark_order(), {"image": "spark:1"}, "tideline-x-1")
+
+    assert type(made).__name__ == "SparkKubernetesOperator"
+    assert made.template_spec["spark"]["spec"]["image"] == "spark:1"

@@ -23,6 +23,7 @@ from tideline.catalog.column import (
 from tideline.catalog.options import CsvDialect, CsvSplit, MongoSplit, Paging, Partition, Volume
 from tideline.catalog.scalars import (
     BucketName,
+    ByteSize,
     CollectionName,
     ColumnName,
     ConnectionId,
@@ -112,6 +113,13 @@ class Dataset(Declaration):
         description="The share of a table's live rows above which deleting stops with a report instead.",
     )
 
+    engine: Literal["worker", "spark"] = Field(
+        "worker", description="What refines a big landing: the task's own worker, or a Spark job."
+    )
+    spark_from: ByteSize = Field(
+        10**9,
+        description="With engine spark: the size, as landed, from which it does; a worker does smaller ones.",
+    )
     volume: Volume | None = Field(
         None,
         description="Which loads are suspiciously large or small; none without.",

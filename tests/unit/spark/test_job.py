@@ -1,0 +1,106 @@
+"""The job on a stand-in that runs what Spark would run; on Spark itself: tests/integration/test_spark.py."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pyarrow as pa
+import pytest
+
+from tideline.errors import ContractError, SparkError, StoreUnavailableError
+from tideline.lake import manifest as manifests
+from tideline.spark import job
+
+
+class PySparkException(Exception):  # noqa: N818 - Spark's name
+    pass
+
+
+class Frame:
+    """Rows in partitions of one, and a function over them."""
+
+    def __init__(self, rows, function=None):
+        self.rows, self.function = rows, function
+
+    def mapInArrow(self, function, schema):  # noqa: N802 - Spark's name
+        assert schema == job.SCHEMA
+        return Frame(self.rows, function)
+
+    def collect(self):
+        answers = []
+        for (body,) in self.rows:
+            batch = pa.RecordBatch.from_pydict({"landed": [body]})
+            try:
+                answers += [row for out in self.function(iter([batch])) for row in out.to_pylist()]
+            except Exception as error:
+                raise PySparkException(f"a task failed 4 times: {error}") from error
+        return [SimpleNamespace(**answer) for answer in answers]
+
+
+class Session:
+    stopped = 0
+
+    def __init__(self):
+        self.sparkContext = SimpleNamespace(parallelize=lambda rows, count: (rows, count))
+
+    def createDataFrame(self, spread, schema):  # noqa: N802 - Spark's name
+        rows, count = spread
+        assert (count, schema) == (len(rows), "landed binary")
+        return Frame(rows)
+
+    def stop(self):
+        Session.stopped += 1
+
+
+@pytest.fixture(autouse=True)
+def _pyspark(monkeypatch):
+    builder = SimpleNamespace(getOrCreate=Session)
+    builder.appName = lambda _: builder
+    for name, fields in {
+        "pyspark": {},
+        "pyspark.errors": {"PySparkException": PySparkException},
+        "pyspark.sql": {"SparkSession": SimpleNamespace(builder=builder)},
+    }.items():
+        module = ModuleType(name)
+        module.__dict__.update(fields)
+        monkeypatch.setitem(sys.modules, name, module)
+    Session.stopped = 0
+
+
+def test_a_job_commits_the_whole_landing(order, stages):
+    assert job.main([order.encode()]) == 0
+    (key,) = [key for key in stages.processed.list("") if "-whole-" in key]
+    assert manifests.read(stages.processed, stages.processed.uri_of(key)).records == 4
+    assert Session.stopped == 1
+
+
+def test_an_error_that_no_retry_mends_comes_back_as_it_was(order):
+    def refuse(order, landed, stages):
+        raise ContractError("no", source="shop", dataset="items", place="here", remedy="do")
+
+    with pytest.raises(ContractError) as raised:
+        job.run(Session(), order, refuse)
+    assert str(raised.value) == "shop.items: no [at here] Remedy: do"
+
+
+def test_what_may_pass_is_tried_again_by_spark_and_then_lost(order):
+    def fail(order, landed, stages):
+        raise StoreUnavailableError("the lake is away")
+
+    with pytest.raises(SparkError, match="the lake is away"):
+        job.run(Session(), order, fail)
+
+
+@pytest.mark.parametrize(("error", "code"), [(SparkError("lost"), 75), (ContractError("refused"), 1)])
+def test_the_exit_code_says_whether_a_retry_helps(error, code, order, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(job, "run", fail)
+    assert job.main([order.encode()]) == code
+    assert Session.stopped == 1
+
+
+def test_what_is_no_order_is_refused():
+    assert job.main(["nonsense"]) == 1
