@@ -79,13 +79,18 @@ def run_request(context: Mapping[str, Any]) -> RunRequest:
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     return RunRequest(
         run_id=context["run_id"],
-        kind=_KINDS.get(str(context["dag_run"].run_type), "manual"),
+        kind=_kind(context["dag_run"].run_type),
         interval=(start, end) if start and end else None,
         datasets=tuple(params["datasets"]) or None,
         window=_override(params["window_start"], params["window_end"]),
         catch_up=bool(params["catch_up"]),
         now=datetime.now(UTC),
     )
+
+
+def _kind(run_type: object) -> Kind:
+    """What makes a run: an enum's member under a scheduler, whose `str` is not its value, or the value itself."""
+    return _KINDS.get(str(getattr(run_type, "value", run_type)), "manual")
 
 
 def _override(start: str | None, end: str | None) -> tuple[datetime, datetime] | None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.api.datamodels._generated import DagRunType
 from airflow.sdk.exceptions import AirflowException
 
 from tideline import connections
@@ -149,3 +150,19 @@ def test_an_application_is_made_by_the_operator_of_the_provider() -> None:
 
     assert type(made).__name__ == "SparkKubernetesOperator"
     assert made.template_spec["spark"]["spec"]["image"] == "spark:1"
+
+
+@pytest.mark.parametrize(
+    ("run_type", "kind"),
+    [
+        ("scheduled", "scheduled"),
+        (DagRunType.SCHEDULED, "scheduled"),  # what a task is given under a scheduler
+        (DagRunType.BACKFILL, "backfill"),
+        (DagRunType.MANUAL, "manual"),
+        (DagRunType.ASSET_TRIGGERED, "manual"),
+    ],
+)
+def test_a_run_is_of_the_kind_that_made_it(run_type: Any, kind: str) -> None:
+    params = {"datasets": [], "window_start": None, "window_end": None, "catch_up": False}
+    context = {"run_id": "r", "params": params, "dag_run": SimpleNamespace(run_type=run_type)}
+    assert connections.run_request(context).kind == kind
