@@ -145,6 +145,16 @@ class _Http:
                 return body
 
 
+class _Gcs(_Http):
+    """The same, where an upload says in its body which object it is."""
+
+    def request(self, sock: Socket) -> Message:
+        message = super().request(sock)
+        named = re.search(rb'"name": ?"([^"]+)"', message.body[:2000])
+        name = f"{message.name} {named[1].decode()}" if named else message.name
+        return Message(name, message.head, message.body)
+
+
 class _Mongo:
     """MongoDB's messages: a length, then so many bytes."""
 
@@ -169,6 +179,7 @@ class _Mongo:
 
 
 HTTP: Wire = _Http()
+GCS: Wire = _Gcs()
 MONGO: Wire = _Mongo()
 
 

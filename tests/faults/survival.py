@@ -131,7 +131,7 @@ def check_folders(line: Line, found: Mapping[tuple[str, str], str]) -> None:
     assert manifests_found
     for place in manifests_found:
         for part in json.loads(_body(line, *place))["parts"]:
-            bucket, _, key = part["uri"].removeprefix("s3://").partition("/")
+            bucket, _, key = part["uri"].partition("://")[2].partition("/")
             body = _body(line, bucket, key)
             assert (len(body), hashlib.sha256(body).hexdigest()) == (part["bytes"], part["sha256"]), part[
                 "uri"
@@ -147,7 +147,7 @@ def objects(line: Line) -> dict[tuple[str, str], str]:
     """Every object of the lane in the three stages, and the server's own hash of it; not through the proxy."""
     found = {}
     for stage in STAGES:
-        bucket, _, prefix = getattr(line.deployment, stage).root.removeprefix("s3://").partition("/")
+        bucket, _, prefix = getattr(line.deployment, stage).root.partition("://")[2].partition("/")
         for page in line.direct.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
             found |= {(bucket, entry["Key"]): entry["ETag"] for entry in page.get("Contents", ())}
     return found
