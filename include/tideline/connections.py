@@ -89,7 +89,7 @@ def run_request(context: Mapping[str, Any]) -> RunRequest:
 
 
 def _kind(run_type: object) -> Kind:
-    """What makes a run: an enum's member under a scheduler, whose `str` is not its value, or the value itself."""
+    """What made a run. Under a scheduler its type is an enum's member, whose `str` is not its value."""
     return _KINDS.get(str(getattr(run_type, "value", run_type)), "manual")
 
 
