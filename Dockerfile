@@ -37,6 +37,7 @@ RUN dbt parse --quiet --project-dir dbt --profiles-dir dbt --target-path /opt/ai
 
 FROM python AS demo-python
 USER 0
+# hadolint ignore=DL3008
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql \
  && rm -rf /var/lib/apt/lists/* /var/lib/postgresql/*/main \

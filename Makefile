@@ -4,11 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= auto
-export PYTHONDONTWRITEBYTECODE ?= 1
 # What the clouds' provider packages want for services that nothing here uses; not in the image.
 UNUSED := ray litellm scikit-learn google-ads sagemaker-studio looker-sdk pyathena redshift-connector
 
-.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year spark-install spark-test lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
+.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year bench-scale bench-peers spark-install spark-test lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
 
 help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +56,7 @@ docs: manifest ## dbt's documentation as one file, and the reference of pages, m
 backfill: ## Backfill in a running `make up`: make backfill FROM=2026-01-31T10:00 TO=2026-01-31T12:00
 	@exec $(BIN)/python -m devstack backfill "$(FROM)" "$(TO)"
 
-lint: setup ## Style, types, import contracts, SQL and YAML
+lint: setup ## Style, types, import contracts, SQL, YAML, shell, Dockerfile and workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy include dags
@@ -65,6 +64,7 @@ lint: setup ## Style, types, import contracts, SQL and YAML
 	@$(BIN)/sqlfluff lint dbt --processes 0
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/codespell
+	@.ci/lint
 
 fmt: setup ## Format Python and mend what can be mended
 	@$(BIN)/ruff check --fix-only -q .
@@ -112,6 +112,12 @@ native: setup ## Build the compiled BSON decoder and install it into .venv (need
 fuzz: setup ## Damaged documents through both BSON engines; ARGS="--documents 5000000 --seed 0"
 	@PYTHONPATH=include:tests/support exec $(BIN)/python tests/support/fuzz_bson.py $(ARGS)
 
+bench-scale: setup ## What one more document, object and dataset costs, and what 10^9 would: docs/scale.md; five minutes
+	@exec $(BIN)/python -m benchmarks.scale --page $(ARGS)
+
+bench-peers: setup ## Beside everything else that installs: docs/bench-peers.md; about an hour, ARGS="--repeat 1" fifteen minutes
+	@exec $(BIN)/python -m benchmarks.peers --page $(ARGS)
+
 spark-install: setup ## Spark in an environment of its own, beside Java: tests/integration/test_spark.py then runs
 	@PYTHONPATH=include exec $(BIN)/python -m devstack.spark
 
@@ -130,6 +136,9 @@ lock: setup ## Lock the dependencies; requirements.txt is what the image install
 		--no-emit-index-url --custom-compile-command "make lock" include/dashboard/requirements.in -o include/dashboard/requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 		--no-emit-index-url --custom-compile-command "make lock" include/spark/requirements.in -o include/spark/requirements.txt
+	@for name in dlt-arrow polars sling ingestr; do $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 --no-emit-index-url --custom-compile-command "make lock" \
+		benchmarks/peers/requirements/$$name.in -o benchmarks/peers/requirements/$$name.txt || exit 1; done
 
 clean: down ## Remove everything that the other verbs made
 	@rm -rf .venv .tideline dbt/target dbt/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.*
