@@ -33,6 +33,14 @@ _CLOCK = r"(?:[01][0-9]|2[0-3])(?::[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6}0*)?)?
 _ZONE = r" ?(?:Z|UTC|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 _ZONED = rf"^{_DAY}[T ]{_CLOCK}{_ZONE}$"
 _HAS_ZONE = re.compile(rf"[T ]{_CLOCK}{_ZONE}[ \t]*$")
+_PLAIN = {
+    "int64": r"^-?[0-9]{1,18}$",
+    "timestamp": rf"^{_DAY}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{{1,6}})?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$",
+}
+"""The spellings of a type that Arrow casts as they are, where these are not all that are certain."""
+_FEW = 8
+"""Where at most one in so many values needs more than a cast, only these get more."""
 _FLOAT = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?$"
 
 
@@ -50,6 +58,7 @@ def spellings(words: Iterable[str]) -> list[str]:
 
 _TRUE_WORDS = texts(TRUE)
 _EMPTY = texts([""])
+_FALSE = arrays.booleans(np.zeros(1, np.bool_), None)[0]
 _NO_TEXT = _EMPTY[0]
 _AT_MIDNIGHT, _IN_UTC = texts(["T00:00Z"])[0], texts(["Z"])[0]
 
@@ -67,6 +76,30 @@ def typed(column: Column, values: pa.Array, nulls: pa.Array) -> tuple[pa.Array, 
         values: The fields' texts.
         nulls: The texts that mean NULL.
     """
+    if column.type in ("json", "bytes"):
+        return _carefully(column, values, nulls)
+    pattern = _PLAIN.get(column.type) or _pattern(column)
+    plain = pc.fill_null(pc.match_substring_regex(values, pattern=pattern), _FALSE)
+    others = pc.invert(plain)
+    if (
+        others.true_count * _FEW > len(values)
+        or pc.any(pc.match_substring_regex(nulls, pattern=pattern)).as_py()
+    ):
+        return _carefully(column, values, nulls)
+    known = (
+        values
+        if plain.true_count == len(values)
+        else pc.if_else(plain, values, pa.nulls(len(values), pa.string()))
+    )
+    result = known.cast(arrow_type(column)) if column.type in _PLAIN else _cast(column, known)
+    if not others.true_count:
+        return result, others
+    rest, doubt = _carefully(column, values.filter(others), nulls)
+    return pc.replace_with_mask(result, others, rest), pc.replace_with_mask(others, others, doubt)
+
+
+def _carefully(column: Column, values: pa.Array, nulls: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The same for values of any spelling: blanks around them, texts that mean NULL, offsets of all kinds."""
     trimmed = pc.utf8_trim(values, characters=BLANKS)
     absent = pc.or_(pc.is_in(values, value_set=nulls), pc.is_in(trimmed, value_set=_EMPTY))
     absent = pc.or_(absent, pc.is_null(values))
