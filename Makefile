@@ -112,7 +112,7 @@ native: setup ## Build the compiled BSON decoder and install it into .venv (need
 fuzz: setup ## Damaged documents through both BSON engines; ARGS="--documents 5000000 --seed 0"
 	@PYTHONPATH=include:tests/support exec $(BIN)/python tests/support/fuzz_bson.py $(ARGS)
 
-bench-scale: setup ## What one more document, object and dataset costs, and what 10^9 would: docs/scale.md; five minutes
+bench-scale: setup ## What one more document, object and dataset costs, and what 10^9 would: docs/scale.md; ten minutes
 	@exec $(BIN)/python -m benchmarks.scale --page $(ARGS)
 
 bench-peers: setup ## Beside everything else that installs: docs/bench-peers.md; about an hour, ARGS="--repeat 1" fifteen minutes

@@ -16,7 +16,16 @@ from tideline.settings import from_environment
 
 ROOT = Path(__file__).parents[2]
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
-PARSE_TIME_IMPORTS = ("__future__", "airflow.sdk", "cosmos", "datetime", "pathlib", "typing", "tideline")
+PARSE_TIME_IMPORTS = (
+    "__future__",
+    "airflow.sdk",
+    "cosmos",
+    "datetime",
+    "gc",
+    "pathlib",
+    "typing",
+    "tideline",
+)
 
 pytestmark = pytest.mark.airflow
 
