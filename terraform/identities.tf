@@ -1,12 +1,30 @@
 # One account for each thing that acts; none has a key. Pods act as them through Workload Identity.
 locals {
   accounts = {
-    worker  = { account = "tideline-worker", description = "Tasks in pods of their own.", kubernetes = "tideline-worker" }
-    light   = { account = "tideline-light", description = "Tasks beside the scheduler.", kubernetes = "tideline-light" }
-    web     = { account = "tideline-web", description = "The health page; reads the ledger and task logs.", kubernetes = "airflow-api-server" }
-    analyst = { account = "tideline-looker", description = "Looker Studio; reads the marts.", kubernetes = null }
+    extract   = { account = "tideline-extract", description = "Reads sources into the raw stage.", kubernetes = "tideline-extract" }
+    transform = { account = "tideline-transform", description = "Turns raw bytes into Parquet.", kubernetes = "tideline-transform" }
+    light     = { account = "tideline-light", description = "Loads, models and repairs, beside the scheduler.", kubernetes = "tideline-light" }
+    web       = { account = "tideline-web", description = "The health page; reads the ledger and task logs.", kubernetes = "airflow-api-server" }
+    analyst   = { account = "tideline-looker", description = "Looker Studio; reads the marts.", kubernetes = null }
   }
-  tasks = toset(["worker", "light"])
+  # Who may create objects in which stage of the lake, and who may read them.
+  creates = {
+    extract   = ["raw"]
+    transform = ["processed", "quarantine"]
+    light     = ["raw", "processed", "quarantine"] # a load's counts; replays and reconciliation
+  }
+  reads = {
+    extract   = ["raw"]
+    transform = ["raw", "processed", "quarantine"]
+    light     = ["raw", "processed", "quarantine"]
+    web       = ["quarantine"]
+  }
+  # Who may read which datasets; `light` alone changes them.
+  views = {
+    extract = "tideline_ops" # which objects have landed
+    web     = "tideline_ops"
+    analyst = "marts"
+  }
 }
 
 resource "google_service_account" "each" {
@@ -24,27 +42,21 @@ resource "google_service_account_iam_member" "workload_identity" {
 
 # The lake: write once, read; nobody deletes. objectCreator can neither overwrite nor delete.
 resource "google_storage_bucket_iam_member" "creates" {
-  for_each = { for pair in setproduct(local.tasks, local.lake) : "${pair[0]}-${pair[1]}" => pair }
-  bucket   = google_storage_bucket.lake[each.value[1]].name
+  for_each = merge([for who, stages in local.creates : { for stage in stages : "${who}-${stage}" => { who = who, stage = stage } }]...)
+  bucket   = google_storage_bucket.lake[each.value.stage].name
   role     = "roles/storage.objectCreator"
-  member   = google_service_account.each[each.value[0]].member
+  member   = google_service_account.each[each.value.who].member
 }
 
 resource "google_storage_bucket_iam_member" "reads" {
-  for_each = { for pair in setproduct(local.tasks, local.lake) : "${pair[0]}-${pair[1]}" => pair }
-  bucket   = google_storage_bucket.lake[each.value[1]].name
+  for_each = merge([for who, stages in local.reads : { for stage in stages : "${who}-${stage}" => { who = who, stage = stage } }]...)
+  bucket   = google_storage_bucket.lake[each.value.stage].name
   role     = "roles/storage.objectViewer"
-  member   = google_service_account.each[each.value[0]].member
-}
-
-resource "google_storage_bucket_iam_member" "web_reads_quarantine" {
-  bucket = google_storage_bucket.lake["quarantine"].name
-  role   = "roles/storage.objectViewer"
-  member = google_service_account.each["web"].member
+  member   = google_service_account.each[each.value.who].member
 }
 
 resource "google_storage_bucket_iam_member" "logs" {
-  for_each = { worker = "objectUser", light = "objectUser", web = "objectViewer" }
+  for_each = { extract = "objectUser", transform = "objectUser", light = "objectUser", web = "objectViewer" }
   bucket   = google_storage_bucket.logs.name
   role     = "roles/storage.${each.value}"
   member   = google_service_account.each[each.key].member
@@ -52,27 +64,22 @@ resource "google_storage_bucket_iam_member" "logs" {
 
 # The warehouse: jobs in the project, data in the datasets that each needs.
 resource "google_project_iam_member" "runs_jobs" {
-  for_each = google_service_account.each
+  for_each = toset(["extract", "light", "web", "analyst"])
   project  = var.project
   role     = "roles/bigquery.jobUser"
-  member   = each.value.member
+  member   = google_service_account.each[each.key].member
 }
 
 resource "google_bigquery_dataset_iam_member" "edits" {
-  for_each   = { for pair in setproduct(local.tasks, keys(local.datasets)) : "${pair[0]}-${pair[1]}" => pair }
-  dataset_id = google_bigquery_dataset.warehouse[each.value[1]].dataset_id
+  for_each   = local.datasets
+  dataset_id = google_bigquery_dataset.warehouse[each.key].dataset_id
   role       = "roles/bigquery.dataEditor"
-  member     = google_service_account.each[each.value[0]].member
+  member     = google_service_account.each["light"].member
 }
 
-resource "google_bigquery_dataset_iam_member" "web_reads_ledger" {
-  dataset_id = google_bigquery_dataset.warehouse["tideline_ops"].dataset_id
+resource "google_bigquery_dataset_iam_member" "views" {
+  for_each   = local.views
+  dataset_id = google_bigquery_dataset.warehouse[each.value].dataset_id
   role       = "roles/bigquery.dataViewer"
-  member     = google_service_account.each["web"].member
-}
-
-resource "google_bigquery_dataset_iam_member" "analyst_reads_marts" {
-  dataset_id = google_bigquery_dataset.warehouse["marts"].dataset_id
-  role       = "roles/bigquery.dataViewer"
-  member     = google_service_account.each["analyst"].member
+  member     = google_service_account.each[each.key].member
 }

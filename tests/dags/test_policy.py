@@ -55,7 +55,7 @@ def test_bag_holds_the_dags_and_no_import_errors(bag):
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
 def test_dag_files_are_wiring_only(path):
     source = path.read_text()
-    assert source.count("\n") <= 150
+    assert source.count("\n") <= 160
     assert not path.stem.startswith("dbt_")
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import):

@@ -54,7 +54,7 @@ def test_nobody_deletes_or_overwrites_in_the_lake() -> None:
         for a, b in RESOURCES.items()
         if a.startswith("google_storage_bucket_iam") and "lake" in str(b["bucket"])
     ]
-    assert len(on_lake) >= 3
+    assert len(on_lake) == 2
     roles = {str(b["role"]).strip('"') for b in on_lake}
     assert roles == {"roles/storage.objectCreator", "roles/storage.objectViewer"}
 
@@ -77,12 +77,35 @@ def test_no_account_has_a_key_and_no_secret_has_a_value() -> None:
     assert not re.search(r'password\s*=\s*"', text)
 
 
-def test_an_analyst_reads_the_marts_and_nothing_else() -> None:
-    granted = [
-        a for a, b in RESOURCES.items() if '"analyst"' in str(b.get("member")) or "analyst" in a.split(".")[1]
+def local(name: str) -> dict[str, Any]:
+    """A local value's keys without their quotes, and its values as text or lists of text."""
+    bodies = [
+        block for path in FILES for block in hcl2.loads(path.read_text(encoding="utf-8")).get("locals", [])
     ]
-    assert granted == ["google_bigquery_dataset_iam_member.analyst_reads_marts"]
-    assert '"marts"' in str(RESOURCES[granted[0]]["dataset_id"])
+    body = next(block[name] for block in bodies if name in block)
+    plain = {k.strip('"'): v for k, v in body.items() if not k.startswith("__")}
+    return {
+        k: [each.strip('"') for each in v] if isinstance(v, list) else str(v).strip('"')
+        for k, v in plain.items()
+    }
+
+
+def test_each_role_has_its_part_of_the_lake_and_one_changes_the_warehouse() -> None:
+    creates, reads, views = local("creates"), local("reads"), local("views")
+    assert creates["extract"] == ["raw"]
+    assert "raw" not in creates["transform"]
+    assert set(creates) == {"extract", "transform", "light"}
+    assert reads["extract"] == ["raw"]
+    assert views == {"extract": "tideline_ops", "web": "tideline_ops", "analyst": "marts"}
+    edits = RESOURCES["google_bigquery_dataset_iam_member.edits"]
+    assert '["light"]' in str(edits["member"])
+
+
+def test_an_analyst_reads_the_marts_and_nothing_else() -> None:
+    assert "analyst" not in {*local("creates"), *local("reads")}
+    assert local("views")["analyst"] == "marts"
+    logs = str(RESOURCES["google_storage_bucket_iam_member.logs"]["for_each"])
+    assert "analyst" not in logs
 
 
 def test_load_tables_expire() -> None:
