@@ -26,7 +26,7 @@ _WIDEST = {"NUMERIC": (38, 9), "BIGNUMERIC": (76, 38)}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column or nested field. Only decimals have digits; the widest are left out."""
+    """One column or nested field. Only decimals have digits; the widest, and a scale of 0, are left out."""
 
     name: str
     type: str
@@ -84,7 +84,7 @@ class Field:
             type=kind,
             mode=(field.mode or NULLABLE).upper(),
             precision=precision,
-            scale=scale if precision is not None else None,
+            scale=scale or None if precision is not None else None,
             fields=tuple(cls.from_api(child) for child in field.fields),
             description=field.description or "",
         )
@@ -188,7 +188,7 @@ def declared(column: Column) -> Field:
         type=kind,
         mode=REPEATED if column.repeated else NULLABLE,
         precision=precision,
-        scale=scale,
+        scale=scale or None,
         fields=tuple(declared(child) for child in column.columns),
         description=column.description,
     )

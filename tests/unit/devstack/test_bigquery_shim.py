@@ -252,6 +252,21 @@ def update_conditions(probe: Probe, folder: Path) -> bool:
     return False
 
 
+def record_names(probe: Probe, folder: Path) -> bool:
+    inside = [Field("at", "INT64"), Field("end", "RECORD", fields=[Field("order", "STRING", "REPEATED")])]
+    try:
+        probe.create("t", Field("r", "RECORD", "REPEATED", fields=inside))
+    except (exceptions.GoogleAPICallError, OSError):
+        return False
+    probe.query("insert into @d.t (r) values ([struct(1 as `at`, struct(['x'] as `order`) as `end`)])")
+    rows = probe.query("select r[offset(0)].`at`, r[offset(0)].`end`.`order` from @d.t")
+    names = [
+        field.name
+        for field in probe.client.get_table(f"local.{probe.dataset}.t", retry=None).schema[0].fields
+    ]
+    return (rows, names) == ([(1, ["x"])], ["at", "end"])
+
+
 CHECKS = [
     parquet_by_name,
     upload_media_types,
@@ -268,6 +283,7 @@ CHECKS = [
     copy_jobs,
     snapshot_copies,
     update_conditions,
+    record_names,
 ]
 
 

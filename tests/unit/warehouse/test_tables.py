@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tideline.catalog.model import MongoDataset
 from tideline.errors import SchemaEvolutionError
 from tideline.warehouse.bigquery import Warehouse
 from tideline.warehouse.names import TableName
-from tideline.warehouse.schema import Field, Layout
+from tideline.warehouse.schema import Field, Layout, raw_layout
 from tideline.warehouse.tables import ensure_table, set_expiry
 
 LAYOUT = Layout(
@@ -52,6 +53,21 @@ def test_table_that_is_right_is_left_alone(warehouse, name):
     etag = warehouse.tables.get(name).etag
     assert ensure_table(warehouse, name, LAYOUT) == first
     assert warehouse.tables.get(name).etag == etag
+
+
+@pytest.mark.parametrize(
+    "digits", ["numeric(29, 0)", "numeric(5)", "numeric", "bignumeric(38, 0)", "numeric(9, 9)"]
+)
+def test_a_declared_decimal_is_what_the_table_has(warehouse, name, digits, caplog):
+    """A scale of 0 comes back as none: it must not be widened to itself with each load."""
+    dataset = MongoDataset.model_validate(
+        {"name": "t", "source": "s", "database": "d", "collection": "c", "key": ["id"],
+         "columns": [{"name": "id", "type": "int64"}, {"name": "amount", "type": digits}]}
+    )  # fmt: skip
+    caplog.set_level("INFO")
+    for _ in range(2):
+        ensure_table(warehouse, name, raw_layout(dataset))
+    assert "Changing table" not in caplog.text
 
 
 def test_table_made_by_another_meanwhile_is_taken(warehouse, name):

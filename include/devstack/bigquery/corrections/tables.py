@@ -108,6 +108,24 @@ def bignumeric_tables() -> None:
     executor._LOAD_FORMAT_HANDLERS["PARQUET"] = load
 
 
+@correction
+def record_names() -> None:
+    """A record with a field that DuckDB reserves, such as `at`, is refused (500): its name is not quoted."""
+    types = module("storage.type_map")
+    columns = types.bq_schema_to_duckdb_columns
+
+    def quoted(field: dict[str, Any]) -> dict[str, Any]:
+        inside = [{**child, "name": f'"{child["name"]}"'} for child in field.get("fields") or ()]
+        return {**field, "fields": inside} if inside else field
+
+    def duckdb_columns(fields: list[dict[str, Any]]) -> Any:
+        return columns([quoted(field) for field in fields])
+
+    # it calls itself for records through its module's name: each level quotes the one below
+    types.bq_schema_to_duckdb_columns = duckdb_columns
+    module("api.routes.tables").bq_schema_to_duckdb_columns = duckdb_columns
+
+
 def _bignumeric(precision: Any, scale: Any) -> str:
     if precision is None or (int(precision), int(scale or 0)) == (76, 38):
         return BIGNUMERIC
