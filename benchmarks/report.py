@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.suite import Series
 
 SECTIONS = {
+    "million": "1 M MongoDB documents → Parquet (zstd)",
     "documents": "MongoDB documents → Parquet (zstd)",
     "csv": "CSV.gz → Parquet (zstd), local files",
     "csv_s3": "CSV.gz on S3 → Parquet on S3",
