@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from tideline.errors import SourceChangedError
+from tideline.errors import SourceChangedError, SourceRefusedError
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.land.s3_copy import Copied, Copier
 from tideline.land.s3_groups import selected, wanted_again
@@ -55,7 +55,8 @@ def land(
         The committed manifest and its URI.
 
     Raises:
-        SourceRefusedError: No such bucket, or the credentials may not read it.
+        SourceRefusedError: No such bucket, or the credentials may not read it; or a run that names its
+            interval names more objects than a load takes.
         SourceUnavailableError: The server does not answer, or does not give what it promises.
         SourceChangedError: Objects are overwritten faster than they are read.
     """
@@ -65,6 +66,7 @@ def land(
     again = wanted_again(request.mode, request.window)
     selection = selected(client, dataset, landed, again, within, request.part)
     _warn(dataset, selection)
+    _check_named(request, selection)
     copied = Copier(client, attempt, store, within).copy_all(selection.wanted)
     _check(dataset, selection, copied)
     source = {"kind": "bytes", "objects": len(copied.parts), "bytes": sum(p.bytes for p in copied.parts)}
@@ -73,6 +75,21 @@ def land(
         copied.parts,
         records=None if copied.parts else 0,
         details={"request": _described(request), "source": source, **_counts(selection, copied)},
+    )
+
+
+def _check_named(request: LandRequest[CsvDataset], selection: Selection) -> None:
+    """What a run lands again no later load would take up, were it left."""
+    if not selection.left or request.mode != "exact":
+        return
+    dataset = request.dataset
+    raise SourceRefusedError(
+        f"{len(selection.wanted) + selection.left} objects are to be landed in one load, which takes "
+        f"{len(selection.wanted)}",
+        source=dataset.source,
+        dataset=dataset.name,
+        place=f"s3://{dataset.bucket}/{dataset.prefix}",
+        remedy="name shorter intervals, one after another; objects that never were landed need none",
     )
 
 
@@ -93,6 +110,11 @@ def _warn(dataset: CsvDataset, selection: Selection) -> None:
     where = f"s3://{dataset.bucket}/{dataset.prefix}"
     if not selection.listed and not selection.any_landed_before:
         log.warning("%s: there is nothing under %s, and never was", dataset.dataset_id, where)
+    if selection.left:
+        log.warning(
+            "%s: took the %d oldest of %d new objects under %s; the runs that follow take the others",
+            dataset.dataset_id, len(selection.wanted), len(selection.wanted) + selection.left, where,
+        )  # fmt: skip
     if selection.ignored:
         log.warning(
             "%s: ignored %d objects under %s that end in none of %s, such as %s",
@@ -116,6 +138,7 @@ def _counts(selection: Selection, copied: Copied) -> dict[str, Any]:
         "listed": selection.listed,
         "selected": len(selection.wanted),
         "landed_before": selection.known,
+        **({"left": selection.left} if selection.left else {}),
         "ignored": selection.ignored,
         "ignored_examples": selection.ignored_examples,
         "vanished": copied.vanished,

@@ -6,6 +6,7 @@ bound is the time and key of the first object of the next group; the last group 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tideline.lake.ranges import MOST
@@ -60,14 +61,13 @@ def selected(
     part: Range | None,
 ) -> Selection:
     """What of the listing to land; of one group of it where `part` is given."""
-    selection = select(
+    return select(
         list_objects(client, dataset, patience),
         LandedBefore(landed, place=dataset.dataset_id),
         suffixes=dataset.suffixes,
         again=again,
+        among=partial(is_within, part),
     )
-    selection.wanted = [found for found in selection.wanted if is_within(part, found)]
-    return selection
 
 
 def wanted_again(mode: str, window: Window) -> Callable[[Found], bool]:

@@ -1,7 +1,8 @@
 """Which objects of a CSV family to land: the bucket's listing against what was landed before, key by key.
 
 Both come ordered by key in UTF-8 byte order, so they are joined as streams, holding one page and one key's
-identities. Only what is selected stays in memory, some 400 bytes an object. Knows nothing of copying.
+identities. Only what is selected stays in memory, some 400 bytes an object, and no more than a load takes: of
+more the oldest, so that the next load goes on where this one ended. Knows nothing of copying.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tideline.catalog.model import CsvDataset
     from tideline.lake.retry import Patience
 
+MOST_OBJECTS = 100_000
+"""Of one load, or of one group of it: 40 MB for their names, and as much for their manifest."""
 _EXAMPLES = 5
 
 
@@ -77,6 +80,8 @@ class Selection:
     listed: int = 0
     known: int = 0
     """Landed before and not asked for again."""
+    left: int = 0
+    """To be landed, but by a later load: this one has as many as it may take, and all of them older."""
     ignored: int = 0
     """Have none of the declared suffixes."""
     ignored_examples: list[str] = field(default_factory=list)
@@ -122,10 +127,12 @@ def select(
     *,
     suffixes: tuple[str, ...],
     again: Callable[[Found], bool],
+    among: Callable[[Found], bool] = lambda _: True,
 ) -> Selection:
-    """Take what was never landed, and of the rest what is asked for `again`.
+    """Take what was never landed, and what is asked for `again`; at most `MOST_OBJECTS`, the oldest.
 
-    Suffixes are compared without case. "Folders", empty objects whose key ends in a slash, are passed over.
+    Suffixes are compared without case. "Folders", empty objects whose key ends in a slash, are passed over,
+    and so is what is not `among` those that the load is for.
     """
     endings = tuple(suffix.lower() for suffix in suffixes)
     selection = Selection(any_landed_before=not landed.is_empty)
@@ -137,10 +144,18 @@ def select(
             _ignore(selection, entry)
         elif entry.identity in landed.of(entry.key) and not again(entry):
             selection.known += 1
-        else:
+        elif among(entry):
             selection.wanted.append(entry)
-    selection.wanted.sort(key=in_winning_order)
+            if len(selection.wanted) >= 2 * MOST_OBJECTS:
+                _keep_oldest(selection)
+    _keep_oldest(selection)
     return selection
+
+
+def _keep_oldest(selection: Selection) -> None:
+    selection.wanted.sort(key=in_winning_order)
+    selection.left += len(selection.wanted[MOST_OBJECTS:])
+    del selection.wanted[MOST_OBJECTS:]
 
 
 def in_winning_order(entry: Found) -> tuple[datetime, str]:

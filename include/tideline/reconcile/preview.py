@@ -62,4 +62,4 @@ def _missed_objects(work: Reconciliation, dataset: CsvDataset, client: Any) -> i
         suffixes=dataset.suffixes,
         again=lambda _: False,
     )
-    return len(selection.wanted)
+    return len(selection.wanted) + selection.left

@@ -6,6 +6,7 @@ import gzip
 import io
 import logging
 import random
+import weakref
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -28,6 +29,7 @@ from tideline.errors import (
 )
 from tideline.lake import manifest as manifests
 from tideline.lake.writeonce import CHUNK_BYTES
+from tideline.land import s3_listing
 from tideline.land.s3_csv import ObjectIdentity, land
 from tideline.land.s3_listing import Found, LandedBefore, select
 from tideline.window import parse_instant
@@ -516,6 +518,63 @@ def test_the_joined_streams_agree_with_sets(listed, landed):
     before = {entry.identity for entry in landed}
     assert {entry.identity for entry in selection.wanted} == {e.identity for e in listed} - before
     assert selection.known + len(selection.wanted) == selection.listed == len(listed)
+
+
+def test_more_objects_than_a_load_takes_are_landed_by_several_loads_oldest_first(
+    landing, drop, monkeypatch, caplog
+):
+    monkeypatch.setattr(s3_listing, "MOST_OBJECTS", 3)
+    for number in range(8):
+        drop(f"products/{number}.csv")
+    landed, taken = [], []
+    for left in (5, 2, 0):
+        caplog.clear()
+        manifest, _ = landing(sorted(landed))
+        landed += identities(manifest)
+        taken.append([part.origin["key"] for part in manifest.parts])
+        assert manifest.details.get("left", 0) == left
+        assert ("the runs that follow" in caplog.text) == (left > 0)
+    assert [len(keys) for keys in taken] == [3, 3, 2]
+    assert sorted(identity.key for identity in landed) == [f"products/{number}.csv" for number in range(8)]
+    assert [identity.last_modified for identity in landed] == sorted(i.last_modified for i in landed)
+
+
+def test_a_named_interval_with_more_objects_than_a_load_takes_is_refused(
+    landing, drop, monkeypatch, assert_nothing_committed
+):
+    """Whatever of it was left, no later load would land again."""
+    monkeypatch.setattr(s3_listing, "MOST_OBJECTS", 3)
+    for number in range(4):
+        drop(f"products/{number}.csv")
+    with pytest.raises(SourceRefusedError, match=r"4 objects .* takes 3.*shorter intervals"):
+        landing(mode="exact")
+    assert_nothing_committed()
+
+
+def test_what_is_held_of_any_number_of_objects_is_bounded(monkeypatch):
+    monkeypatch.setattr(s3_listing, "MOST_OBJECTS", 100)
+    alive = weakref.WeakSet()
+    most = 0
+
+    class Watched(Found):
+        __slots__ = ("__weakref__",)
+
+    def listed():
+        nonlocal most
+        for number in range(5_000):
+            entry = Watched(f"{number:07d}.csv", "e", NOON + timedelta(seconds=number * 7919 % 100_003), 1)
+            alive.add(entry)
+            yield entry
+            del entry
+            most = max(most, len(alive))
+
+    selection = select(listed(), LandedBefore([], "here"), suffixes=(".csv",), again=lambda _: False)
+    oldest = sorted(number * 7919 % 100_003 for number in range(5_000))[:100]
+    assert [entry.last_modified for entry in selection.wanted] == [
+        NOON + timedelta(seconds=s) for s in oldest
+    ]
+    assert (selection.listed, selection.left) == (5_000, 4_900)
+    assert most < 300
 
 
 def test_rows_of_the_ledger_may_come_quoted_and_in_any_zone():
