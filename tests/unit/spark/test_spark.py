@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -80,3 +81,12 @@ def test_without_spark_it_says_what_to_define(deployment, landed):
 def test_a_job_that_commits_nothing_is_not_taken_for_one_that_did(deployment, landed):
     with pytest.raises(SparkError, match="committed nothing"):
         pipeline.refine_dataset(deployment(lambda _: None), landed, "run")
+
+
+def test_pyspark_is_imported_by_the_job_alone():
+    folder = Path(spark.__file__).parents[1]
+    importing = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if "import pyspark" in path.read_text()
+        or "from pyspark" in path.read_text()
+    }  # fmt: skip
+    assert importing == {"spark/job.py"}
