@@ -224,7 +224,13 @@ def _submit_spark(order: Order) -> None:
     from airflow.sdk import get_current_context
     from airflow.sdk.exceptions import AirflowException
 
-    context = get_current_context()
+    try:
+        context = get_current_context()
+    except RuntimeError as error:
+        raise SettingsError(
+            f"a job with submit: {mode} is sent by an Airflow task, and this is none",
+            remedy="clear the refine task in Airflow, or give tideline_spark submit: local here",
+        ) from error
     name = submit.name_of(order, context["ti"].try_number)
     try:
         _operator(mode, order, extra, name).execute(context)

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from tideline import connections
 from tideline.catalog.model import Column, CsvDataset
-from tideline.errors import SparkError, StoreUnavailableError
+from tideline.errors import SettingsError, SparkError, StoreUnavailableError
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.settings import Settings
 from tideline.spark import submit
@@ -131,6 +131,13 @@ def test_a_job_on_a_cluster_that_is_lost_may_be_tried_again(error: Any, monkeypa
     ((mode, _, given, name),) = asked
     assert (mode, given, name[-2:]) == ("dataproc", extra, "-2")
     assert operator.given is not None
+
+
+def test_the_command_line_says_that_it_cannot_send_a_job_to_a_cluster(monkeypatch: Any) -> None:
+    extra = {"submit": "dataproc", "region": "europe-west1", "image": "spark:1"}
+    monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_SPARK", json.dumps({"conn_type": "generic", "extra": extra}))
+    with pytest.raises(SettingsError, match="sent by an Airflow task"):
+        connections._submit_spark(spark_order())
 
 
 def test_a_batch_is_made_by_the_operator_of_the_provider() -> None:
