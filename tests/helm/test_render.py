@@ -206,6 +206,20 @@ def test_every_role_of_the_dag_has_a_pod_and_an_account_of_its_own(renderer: Ren
         assert account in accounts
 
 
+def test_the_scheduler_alone_has_a_token_and_only_where_it_starts_pods(renderer: Renderer) -> None:
+    if not renderer.official:
+        pytest.skip("the scheduler is made by the official chart, which could not be had")
+    for arguments, wanted in ((FILLED, {"scheduler"}), (KIND, set())):
+        holders = {
+            container["name"]
+            for _, _, pod in pods(renderer.documents(*arguments))
+            for container in containers(pod)
+            for mount in container.get("volumeMounts") or []
+            if "serviceaccount" in mount["mountPath"]
+        }
+        assert holders == wanted
+
+
 def test_the_same_values_render_the_same(renderer: Renderer) -> None:
     first = renderer.text(*FILLED)
     again = renderer.run(*FILLED, kubernetes="1.34.0").stdout
