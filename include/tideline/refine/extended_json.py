@@ -12,16 +12,17 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from json.encoder import encode_basestring as quote
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from tideline.refine import bson_format as bson
 from tideline.refine.bson_values import LAST_MILLISECOND
-from tideline.refine.fields import ConformError, check_depth
+from tideline.refine.fields import MAX_ROW_TEXT, ConformError, check_depth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Writer = Callable[[bytes, int, int, int], tuple[str, int]]
 
@@ -68,14 +69,18 @@ def decimal128_text(negative: bool, coefficient: int | None, exponent: int) -> s
 def _document(data: bytes, start: int, end: int, depth: int) -> tuple[str, int]:
     check_depth(depth)
     position, inner, after = bson.read_frame(data, start, end)
-    members = []
+    if inner - position > _LONG_BYTES:
+        return "{" + _gathered(_members(data, position, inner, depth)) + "}", after
+    return "{" + ",".join(_members(data, position, inner, depth)) + "}", after
+
+
+def _members(data: bytes, position: int, inner: int, depth: int) -> Iterator[str]:
     while position < inner:
         write = _WRITERS[data[position]]
         key, position = bson.read_key(data, position + 1, inner)
         head = _short_key(key) if len(key) <= _SHORT_KEY else _key(key)
         text, position = write(data, position, inner, depth + 1)
-        members.append(head + text)
-    return "{" + ",".join(members) + "}", after
+        yield head + text
 
 
 def _key(raw: bytes) -> str:
@@ -89,13 +94,37 @@ _short_key = lru_cache(maxsize=4096)(_key)
 def _array(data: bytes, start: int, end: int, depth: int) -> tuple[str, int]:
     check_depth(depth)
     position, inner, after = bson.read_frame(data, start, end)
-    items = []
+    if inner - position > _LONG_BYTES:
+        return "[" + _gathered(_items(data, position, inner, depth)) + "]", after
+    return "[" + ",".join(_items(data, position, inner, depth)) + "]", after
+
+
+def _items(data: bytes, position: int, inner: int, depth: int) -> Iterator[str]:
     while position < inner:
         write = _WRITERS[data[position]]
         _, position = bson.read_key(data, position + 1, inner)
         text, position = write(data, position, inner, depth + 1)
-        items.append(text)
-    return "[" + ",".join(items) + "]", after
+        yield text
+
+
+_LONG_BYTES = 1 << 20
+
+
+def _gathered(texts: Iterator[str]) -> str:
+    """What is long is joined piece by piece, and no further than a row may grow.
+
+    Two bytes of BSON can ask for 19 of text; and millions of short texts take five times their length.
+    """
+    pieces, size = [], 0
+    while piece := ",".join(islice(texts, _PIECE)):
+        size += len(piece) + 1
+        if size > MAX_ROW_TEXT:
+            raise ConformError("too_large", f"more than {MAX_ROW_TEXT} characters of JSON text")
+        pieces.append(piece)
+    return ",".join(pieces)
+
+
+_PIECE = 4096
 
 
 def _double(data: bytes, start: int, end: int, _: int) -> tuple[str, int]:
