@@ -43,7 +43,7 @@ class InflateLimits:
     total_bytes: int = 128 << 30
     """Plain bytes of one object; TIDELINE_OBJECT_BYTES."""
     piece_bytes: int = 256 << 10
-    """Plain bytes that are made at a time; a megabyte takes twice the CPU, each in memory fresh from the system."""
+    """Plain bytes made at a time; a megabyte takes twice the CPU, in memory that is fresh from the system."""
 
 
 DEFAULT_LIMITS = InflateLimits()
