@@ -163,9 +163,8 @@ class _Clients:
 
     def warehouse(self) -> Warehouse:
         """BigQuery, with the settings' project as the one that holds tables and runs jobs."""
-        from google.cloud import bigquery
-
         from tideline.warehouse.bigquery import Warehouse
+        from tideline.warehouse.client import bigquery
 
         credentials, _ = _google_credentials(WAREHOUSE)
         client = bigquery.Client(

@@ -7,9 +7,8 @@ import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from google.cloud import bigquery
-
 from tideline.warehouse import names
+from tideline.warehouse.client import bigquery
 from tideline.warehouse.failures import CLIENT_ERRORS, is_transient, translate
 from tideline.warehouse.jobs import Jobs, Work
 from tideline.warehouse.patience import Patience

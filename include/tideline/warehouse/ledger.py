@@ -10,10 +10,9 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from google.cloud import bigquery
-
 from tideline.errors import IntegrityError
 from tideline.warehouse import names, objects
+from tideline.warehouse.client import bigquery
 from tideline.warehouse.ledger_table import LAYOUT, LedgerRow
 from tideline.warehouse.schema import REPEATED
 from tideline.warehouse.state import DatasetState, PastLoad, state_sql

@@ -6,10 +6,9 @@ import json
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from google.cloud import bigquery
-
 from tideline.warehouse import names
 from tideline.warehouse.bigquery import NDJSON
+from tideline.warehouse.client import bigquery
 from tideline.warehouse.ledger_table import LAYOUT as LEDGER_LAYOUT
 from tideline.warehouse.schema import REQUIRED, Field, Layout
 from tideline.warehouse.state import REWIND

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from google.cloud import bigquery
-
+from tideline.warehouse.client import bigquery
 from tideline.warehouse.names import quote
 
 if TYPE_CHECKING:

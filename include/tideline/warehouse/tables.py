@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from google.api_core import exceptions
-from google.cloud import bigquery
 
 from tideline.errors import SchemaEvolutionError, WarehouseUnavailableError
 from tideline.warehouse import names
+from tideline.warehouse.client import bigquery
 from tideline.warehouse.evolution import evolve
 from tideline.warehouse.names import quote
 from tideline.warehouse.schema import from_api
