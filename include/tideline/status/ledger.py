@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from google.cloud import bigquery
-
 from tideline.errors import SettingsError
 from tideline.refine.drift import MIN_ROWS
 from tideline.status import sql
 from tideline.status.model import Drift, Load, Refused
 from tideline.warehouse import names
+from tideline.warehouse.client import bigquery
 from tideline.warehouse.ledger import Ledger
 from tideline.warehouse.ledger_table import LedgerRow
 from tideline.warehouse.state import ORIGIN
