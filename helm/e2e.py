@@ -358,7 +358,7 @@ def task_log(cluster: Cluster, run: str) -> str:
 
 
 def stranger(cluster: Cluster) -> str:
-    """A pod without the policy's labels, in another namespace, asks for the login page and gets no answer."""
+    """A pod that the policy does not name asks the API server's port and gets no answer; `helm test` does."""
     probe = (
         "import urllib.request,sys\n"
         f"try: urllib.request.urlopen('http://airflow-api-server.{cluster.namespace}:8080/api/v2/version', timeout=8); sys.exit(7)\n"
