@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from benchmarks import costs, fixtures, goals, report, sections
-from benchmarks.harness import RunError, Task, perform
+from benchmarks.harness import RunError, Task, alone, perform
 from benchmarks.paths import RESULT
 from benchmarks.servers import servers
 
@@ -39,7 +39,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
-        findings = _measure(console, options.only, options.repeat)
+        with alone():
+            findings = _measure(console, options.only, options.repeat)
     except RunError as error:
         console.print(f"[bold red]benchmarks:[/] {error}")
         return 2

@@ -5,13 +5,14 @@ Knows processes, not what they do. The output of a run is the JSON that `benchma
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from benchmarks.machine import CpuClock, wait_until_calm
 from benchmarks.paths import CACHE, PYTHON, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SAMPLE_SECONDS = 0.02
 SAMPLES_PER_SEARCH = 10
@@ -56,6 +57,22 @@ class Measured:
     peak_bytes: int
     foreign_cores: float
     output: dict[str, Any]
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other benchmarks of this checkout away: they would clear its output, and load the machine.
+
+    Raises:
+        RunError: One is running.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError("another benchmark is running in this checkout") from None
+        yield
 
 
 def measure(

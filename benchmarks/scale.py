@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import fixtures, machine, scale_page
-from benchmarks.harness import RunError, Task, measure, perform
+from benchmarks.harness import RunError, Task, alone, measure, perform
 from benchmarks.paths import CACHE, ROOT
 from benchmarks.sections import COLLECTIONS
 from benchmarks.servers import mongodb, servers
@@ -165,7 +165,8 @@ def main() -> int:
     if options.again:
         found = json.loads(RESULT.read_text())
     else:
-        found = measure_all(options.repeat, lambda text: print(text, file=sys.stderr))
+        with alone():
+            found = measure_all(options.repeat, lambda text: print(text, file=sys.stderr))
         RESULT.write_text(json.dumps(found, indent=1) + "\n")
     print(scale_page.tables(found))
     if options.page:

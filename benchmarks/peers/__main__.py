@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmarks import machine, report
 from benchmarks.goals import Findings
-from benchmarks.harness import RunError
+from benchmarks.harness import RunError, alone
 from benchmarks.paths import CACHE
 from benchmarks.peers import goals, page, races
 from benchmarks.sections import Bench
@@ -40,7 +40,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     try:
-        found = _measure(console, options)
+        with alone():
+            found = _measure(console, options)
     except RunError as error:
         console.print(f"[bold red]bench-peers:[/] {error}")
         return 2

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from benchmarks import peers, suite
+from benchmarks import harness, peers, suite
 from benchmarks.fixtures import Fixture
 from benchmarks.goals import Findings
 from benchmarks.harness import Measured, RunError, Task
@@ -89,3 +89,11 @@ def test_the_page_has_all_that_was_measured_and_what_was_not(tmp_path, monkeypat
     assert "- x: why." in text
     (image,) = re.findall(r"\(images/([^)]+)\)", text)
     assert (tmp_path / "images" / image).read_text().count("<rect") == 3
+
+
+def test_two_benchmarks_do_not_run_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "CACHE", tmp_path)
+    with harness.alone(), pytest.raises(RunError, match="another benchmark"), harness.alone():
+        pass
+    with harness.alone():
+        pass
