@@ -115,7 +115,7 @@ fuzz: setup ## Damaged documents through both BSON engines; ARGS="--documents 50
 bench-scale: setup ## What one more document, object and dataset costs, and what 10^9 would: docs/scale.md; ten minutes
 	@exec $(BIN)/python -m benchmarks.scale --page $(ARGS)
 
-bench-peers: setup ## Beside everything else that installs: docs/bench-peers.md; about an hour, ARGS="--repeat 1" fifteen minutes
+bench-peers: setup ## Beside everything else that installs: docs/bench-peers.md; about an hour; --repeat 1 takes fifteen minutes
 	@exec $(BIN)/python -m benchmarks.peers --page $(ARGS)
 
 spark-install: setup ## Spark in an environment of its own, beside Java: tests/integration/test_spark.py then runs
