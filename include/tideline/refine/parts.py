@@ -49,10 +49,12 @@ def decoder_of(dataset: AnyDataset, object_bytes: int | None = None, engine: Eng
     """
     if dataset.kind == "s3_csv":
         from tideline.refine.csv import CsvLimits, decode_csv
+        from tideline.refine.csv_blocks import limits_for
         from tideline.refine.inflate import InflateLimits
 
         inflate = InflateLimits() if object_bytes is None else InflateLimits(total_bytes=object_bytes)
-        return cast("Decoder", partial(decode_csv, limits=CsvLimits(inflate=inflate)))
+        limits = CsvLimits(limits_for(len(dataset.columns)), inflate)
+        return cast("Decoder", partial(decode_csv, limits=limits))
     if dataset.kind == "mongodb":
         from tideline.refine.bson import decode_bson
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tideline.refine.csv_blocks import EVIDENCE_BYTES, Block, BlockLimits, split_blocks
+from tideline.refine.csv_blocks import EVIDENCE_BYTES, Block, BlockLimits, limits_for, split_blocks
 from tideline.refine.csv_frame import Marks, frame, is_tidy
 
 if TYPE_CHECKING:
@@ -139,3 +139,8 @@ def test_a_record_within_the_limit_is_kept_whole() -> None:
     data = b'"' + b"a\n" * 500 + b'"\nb\n'
     assert b"".join(block.data for block in blocks_of(data, block=8, record=2000)) == data
     assert not any(block.refused for block in blocks_of(data, block=8, record=2000))
+
+
+@pytest.mark.parametrize(("columns", "megabytes"), [(1, 1), (199, 1), (200, 2), (500, 3), (10_000, 3)])
+def test_wide_tables_come_in_longer_blocks(columns: int, megabytes: int) -> None:
+    assert limits_for(columns) == BlockLimits(block_bytes=megabytes << 20)
