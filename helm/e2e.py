@@ -318,7 +318,8 @@ def annotation(step: str) -> tuple[str, str]:
 def left(cluster: Cluster) -> str:
     """What an uninstall leaves: keys and data that must not go with it, nothing that runs."""
     deadline = time.monotonic() + 90
-    while pods := cluster.kubectl("get", "pods", "-o", "name").split():
+    runs = ("get", "pods", "--field-selector=status.phase!=Succeeded", "-o", "name")
+    while pods := cluster.kubectl(*runs).split():
         if time.monotonic() > deadline:
             raise FailedError(f"still there: {pods}")
         time.sleep(2)
