@@ -1,7 +1,7 @@
 """What nobody would declare and somebody has: odd names, keys of every type, rows without stamps, empty objects.
 
-One catalog, one history: hours over the days on which clocks and years change, each of them twice. The
-expectation is a dict that the test keeps beside the source.
+One catalog, one history: hours over the days on which clocks and years change, then everything again, in replays
+and reconciliations. The expectation is a dict that the test keeps beside the source.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bson import Decimal128, Int64, ObjectId
+from typer.testing import CliRunner
 
 from devstack.stack import Stack
 from tideline import connections, pipeline
+from tideline.cli import app
 from tideline.plan import RunRequest
 from tideline.warehouse.names import raw_table
 
@@ -236,6 +238,13 @@ class World:
             assert not differing, (dataset_id, differing)
 
 
+def tideline(*arguments: str) -> Any:
+    done = CliRunner().invoke(app, list(arguments))
+    if done.exit_code and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     before = dict(os.environ)
@@ -268,3 +277,62 @@ def test_every_hour_arrives(world):
         changed = {name: summary["inserted"] + summary["updated"] for name, summary in again.items()}
         assert changed == dict.fromkeys(IDS, 0)
         world.check()
+
+
+@pytest.mark.parametrize("window", [
+    ("0001-01-01T00:00", "2025-06-01T00:00"), ("2024-12-31T23:59:59.999999", "2025-01-01"),
+    ("2024-03-31T01:30:00+01:00", "2024-03-31T03:30:00+02:00"),
+])  # fmt: skip
+def test_windows_of_any_size_change_nothing(world, window):
+    done = tideline("run", "--start", window[0], "--end", window[1], "--json")
+    assert done.exit_code == 0, done.output
+    assert {
+        load["dataset_id"]: load["inserted"] + load["updated"] for load in json.loads(done.stdout)
+    } == dict.fromkeys(IDS, 0)
+    world.check()
+
+
+def test_reconciling_finds_nothing_and_then_what_was_deleted(world):
+    done = tideline("reconcile", "--json")
+    assert done.exit_code == 0, done.output
+    world.check()
+    world.odd.database["ticks"].delete_one(
+        {"at": max(at for at, _ in world.odd.truth["odd.ticks"]), "raw": b""}
+    )
+    gone = max(key for key, row in world.odd.truth["odd.ticks"].items() if row["raw"] == b"")
+    del world.odd.truth["odd.ticks"][gone]
+    world.odd.database["weird coll.ünï"].delete_many({"tenant.name": "NULL", "number": 0})
+    world.odd.database["weird coll.ünï"].delete_many({"_id": "NULL 0"})
+    del world.odd.truth["odd.select"]["NULL", 0]
+    world.odd.nulls("0", "changed without a stamp", None)
+    done = tideline("reconcile", "--max-delete-ratio", "1", "--json")
+    assert done.exit_code == 0, done.output
+    world.check()
+
+
+def test_everything_is_replayed_into_the_same(world):
+    done = tideline("replay", *(word for name in IDS for word in ("--dataset", name)))
+    assert done.exit_code == 0, done.output
+    world.check()
+
+
+@pytest.mark.parametrize("dataset_id", ["odd.select", "odd_files.money"])
+def test_a_shadow_of_everything_is_the_same(world, dataset_id):
+    done = tideline("replay", "--dataset", dataset_id, "--into", "shadow", "--swap")
+    assert done.exit_code == 0, done.output
+    world.check()
+
+
+def test_a_lost_ledger_is_recovered(world):
+    from tideline.warehouse.ledger import Ledger
+    from tideline.warehouse.names import LEDGER, ops_table
+
+    warehouse = world.deployment.open_warehouse()
+    before = {name: state.high_water_mark for name, state in Ledger(warehouse).state().items()}
+    table = ops_table(LEDGER, warehouse.settings).sql
+    warehouse.run(f"DELETE FROM {table} WHERE TRUE", kind="test", key="lost")
+    done = tideline("recover")
+    assert done.exit_code == 0, done.output
+    assert {name: state.high_water_mark for name, state in Ledger(warehouse).state().items()} == before
+    world.check()
+    assert tideline("status").exit_code == 0
