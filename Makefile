@@ -27,7 +27,7 @@ test: setup ## Everything that can be proved on one machine
 	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --ignore=tests/faults --cov --cov-report=term --cov-fail-under=95
 
 faults: setup ## Kill, cut, starve and confuse it at every step, and look whether a row is lost (docs/guarantees.md)
-	@exec $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist loadfile -q
+	@exec $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal -q
 
 mutations: setup ## Put twenty bugs into copies of the tree, and see that the tests catch them all
 	@exec $(BIN)/python tests/mutations/prove.py

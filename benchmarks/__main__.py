@@ -27,7 +27,11 @@ COMPARISONS: dict[str, Callable[[Bench], list[Series]]] = {
     "csv_shapes": sections.csv_shapes,
     "csv_objects": sections.csv_objects,
 }
-COSTS: dict[str, Callable[[Bench], dict[str, Any]]] = {"api": costs.api, "airflow": costs.airflow}
+COSTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
+    "api": costs.api,
+    "airflow": costs.airflow,
+    "models": costs.models,
+}
 REPEAT = 3
 WIDTH = 110
 """Columns where there is no terminal to ask."""

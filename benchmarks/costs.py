@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import fixtures
-from benchmarks.harness import RunError, Task, measure, perform
+from benchmarks.harness import Measured, RunError, Task, measure, perform
 from benchmarks.paths import CACHE, CATALOG, ROOT
 from benchmarks.servers import mongodb
 from devstack import airflow_home
+from devstack.shop.shop import Shop
+from devstack.stack import Stack
+from tideline.window import hour_of
 
 if TYPE_CHECKING:
     from benchmarks.sections import Bench
 
 API_ROWS = 810
 API_ROUNDS = 5
+SEED = 7
+ONE_MODEL = "fct_orders"
 DAG_FILE = ROOT / "dags" / "tideline_hourly.py"
 STEPS = {
     "task_land_documents": ("land", "bench_mongodb.documents"),
@@ -47,6 +54,34 @@ def airflow(bench: Bench) -> Costs:
     home = CACHE / "airflow"
     shutil.rmtree(home, ignore_errors=True)
     return {**_parse(bench), **_steps(bench), **_chain(bench)}
+
+
+def models(bench: Bench) -> Costs:
+    """Seconds of `dbt build` on the emulator at SCALE=1: the first, the next hour's, one model by itself."""
+    state = CACHE / "models"
+    shutil.rmtree(state, ignore_errors=True)
+    anchor = hour_of(datetime.now(UTC)) - timedelta(hours=2)
+    bench.say("the models: filling the warehouse")
+    with Stack(state, offline=True) as stack, stack.targets() as targets:
+        shop = Shop(SEED, 1, anchor)
+        shop.open(targets)
+        environment = airflow_home.environment(state / "airflow", stack.environment, "local")
+        build = Task("models:build", {"target": str(state / "target")}, environment=environment)
+        one = replace(build, arguments={**build.arguments, "select": ONE_MODEL})
+        found: dict[str, Measured] = {}
+        try:
+            for hour, name in enumerate(("dbt_first", "dbt_hour")):
+                shop.advance(hour, targets)
+                end = anchor + timedelta(hours=hour + 1)
+                perform(Task("models:fill", {"end": end.isoformat()}, environment=environment))
+                bench.say(f"the models: {name}")
+                found[name] = measure(build, bench.servers.pids)
+            found["dbt_model"] = measure(one, bench.servers.pids)
+        except RunError as error:
+            return {"dbt_hour": str(error)}
+    costs: Costs = {name: run.wall_seconds for name, run in found.items()}
+    costs |= {f"{name}_cpu": run.cpu_seconds for name, run in found.items()}
+    return costs | {"dbt_nodes": found["dbt_hour"].output["nodes"]}
 
 
 def _parse(bench: Bench) -> Costs:

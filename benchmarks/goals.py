@@ -49,6 +49,7 @@ def judge(findings: Findings, sections: Collection[str]) -> list[Goal]:
         "csv_objects": _csv_objects,
         "api": _api,
         "airflow": _airflow,
+        "models": _models,
     }
     return [goal for name, goals in wanted.items() if name in sections for goal in goals(findings)]
 
@@ -100,6 +101,10 @@ def _api(f: Findings) -> Iterable[Goal]:
 def _airflow(f: Findings) -> Iterable[Goal]:
     yield _seconds(f, "DAG parse beyond Airflow's imports ≤ 0.6 s", "parse_cold", 0.6)
     yield _seconds(f, "…  once more in the same process ≤ 0.1 s", "parse_warm", 0.1)
+
+
+def _models(f: Findings) -> Iterable[Goal]:
+    yield _seconds(f, "dbt build of the project after an hour ≤ 30 s", "dbt_hour", 30.0)
 
 
 def _ratio(

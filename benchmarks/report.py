@@ -15,7 +15,7 @@ from benchmarks.goals import MB
 from benchmarks.paths import RESULT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -93,6 +93,20 @@ def _goals(goals: Sequence[Goal]) -> Table:
     return table
 
 
+def _models(costs: Mapping[str, Any]) -> str:
+    if isinstance(costs["dbt_hour"], str):
+        return f"not measured: the models: {costs['dbt_hour']}"
+    texts = [
+        f"{what} {costs[name]:.1f} s ({costs[f'{name}_cpu']:.1f} CPU s of dbt)"
+        for name, what in (
+            ("dbt_first", "first"),
+            ("dbt_hour", "the next hour"),
+            ("dbt_model", "one model alone"),
+        )
+    ]
+    return f"dbt build on the emulator, {costs['dbt_nodes']} nodes: {', '.join(texts)}"
+
+
 def _remarks(findings: Findings) -> list[str]:
     costs = findings.costs
     lines = [f"not measured: {s.label}: {s.failure}" for s in findings.series.values() if s.failure]
@@ -103,6 +117,8 @@ def _remarks(findings: Findings) -> list[str]:
     if steps:
         texts = [f"{step.replace('_', ' ')} {_text(cost)}" for step, cost in steps.items()]
         lines.append(f"a task before its first row (imports, connections): {', '.join(texts)}")
+    if "dbt_hour" in costs:
+        lines.append(_models(costs))
     if "chain_link" in costs:
         lines.append(f"a link of a chain of tasks, LocalExecutor: {_text(costs['chain_link'])}")
     loads = [run.foreign_cores for series in findings.series.values() for run in series.runs]

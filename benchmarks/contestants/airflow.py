@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.paths import ROOT
 from benchmarks.servers import DROPS
 from devstack import airflow_home
+from devstack.process import free_port
 
 DAGS = ROOT / "benchmarks" / "dags"
 CHAIN_SECONDS = 300.0
@@ -92,7 +93,7 @@ def chain(*, home: str) -> dict[str, Any]:
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     }
     airflow_home.migrate(env, folder / "migrate.log")
-    running = airflow_home.start_standalone(env, folder, airflow_home.free_port())
+    running = airflow_home.start_standalone(env, folder, free_port())
     try:
         times = _wait_for_chain(folder / "airflow.db")
     finally:

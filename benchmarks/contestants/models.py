@@ -1,0 +1,47 @@
+"""The dbt project on the embedded warehouse: what an hour of the shop brought, and `dbt build` after it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from benchmarks.paths import ROOT
+
+DBT = ROOT / "dbt"
+
+
+def fill(*, end: str) -> dict[str, Any]:
+    """plan ▶ land ▶ refine ▶ merge of everything up to `end`, without a scheduler. Not measured."""
+    from tideline import connections, pipeline
+    from tideline.plan import RunRequest
+
+    until = datetime.fromisoformat(end)
+    request = RunRequest(
+        run_id=f"bench-{until:%H}",
+        kind="scheduled",
+        interval=(until - timedelta(hours=1), until),
+        datasets=None,
+        window=None,
+        catch_up=True,
+        now=datetime.now(UTC),
+    )
+    rows = 0
+    with connections.open_deployment() as deployment:
+        for load in pipeline.plan_run(deployment, request).values():
+            landed = pipeline.land_dataset(deployment, load, request.run_id)
+            refined = pipeline.refine_dataset(deployment, landed, request.run_id)
+            rows += pipeline.merge_dataset(deployment, refined, request.run_id)["refined"]
+    return {"rows": rows}
+
+
+def build(*, target: str, select: str | None = None) -> dict[str, Any]:
+    """`dbt build` of the project, or of one model with its tests, in this process."""
+    from dbt.cli.main import dbtRunner
+
+    command = ["--quiet", "build", "--project-dir", str(DBT), "--profiles-dir", str(DBT)]
+    command += ["--target-path", target, "--log-path", f"{target}/logs"]
+    command += ["--select", select] if select else ["--exclude", "resource_type:unit_test"]
+    done = dbtRunner().invoke(command)
+    if not done.success:
+        raise ValueError(str(done.exception or done.result))
+    return {"nodes": len(done.result.results)}
