@@ -119,8 +119,7 @@ WHEN NOT MATCHED THEN INSERT (
 def counts_sql(merge: Merge) -> str:
     """One row that says what `merge_sql` will do with each row of the load.
 
-    The six counts add up to the load's rows. A DML statistic cannot tell unchanged from updated. They are
-    sums, as the emulator's engine gets COUNTIF wrong for some tables.
+    The six counts add up to the load's rows. A DML statistic cannot tell unchanged from updated.
     """
     dataset = merge.dataset
     stamp = [dataset.change_column] if dataset.change_column else []
@@ -150,7 +149,7 @@ outcomes AS (
   FROM s LEFT JOIN t ON {merge.same_key}
 )
 SELECT
-  {_lines(f"IFNULL(SUM(IF(outcome = '{outcome}', 1, 0)), 0) AS {outcome}" for outcome in OUTCOMES)},
+  {_lines(f"COUNTIF(outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)},
   (SELECT COUNT(*) FROM {merge.load.sql}) - COUNT(*) AS duplicates
 FROM outcomes"""  # noqa: S608 - names are quoted, literals are escaped
 

@@ -60,10 +60,10 @@ outcomes AS (
   FROM s LEFT JOIN t ON t.`id` = s.`id`
 )
 SELECT
-  IFNULL(SUM(IF(outcome = 'inserted', 1, 0)), 0) AS inserted,
-  IFNULL(SUM(IF(outcome = 'updated', 1, 0)), 0) AS updated,
-  IFNULL(SUM(IF(outcome = 'unchanged', 1, 0)), 0) AS unchanged,
-  IFNULL(SUM(IF(outcome = 'revived', 1, 0)), 0) AS revived,
-  IFNULL(SUM(IF(outcome = 'stale', 1, 0)), 0) AS stale,
+  COUNTIF(outcome = 'inserted') AS inserted,
+  COUNTIF(outcome = 'updated') AS updated,
+  COUNTIF(outcome = 'unchanged') AS unchanged,
+  COUNTIF(outcome = 'revived') AS revived,
+  COUNTIF(outcome = 'stale') AS stale,
   (SELECT COUNT(*) FROM `acme-prod`.`tideline_load`.`shop_mongodb__orders__ec30adc79e734900`) - COUNT(*) AS duplicates
 FROM outcomes

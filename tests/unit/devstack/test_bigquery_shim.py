@@ -123,6 +123,14 @@ def starred_records(probe: Probe, folder: Path) -> bool:
     return not probe.refuses(lambda: probe.query(sql)) and probe.query(sql) == [("x", "X")]
 
 
+def names_in_lower_case(probe: Probe, folder: Path) -> bool:
+    probe.create("t", Field("Id", "INT64"))
+    probe.query("insert into @d.t (Id) values (1)")
+    sql = "select to_json_string(struct(Id as Key)) as Text, countif(Id = 1) as N from @d.t group by 1"
+    (row,) = probe.client.query(sql.replace("@d", probe.dataset), job_retry=None, retry=None).result(retry=None)
+    return dict(row.items()) == {"Text": '{"Key":1}', "N": 1}
+
+
 def missing_dataset(probe: Probe, folder: Path) -> bool:
     table = bigquery.Table("local.nowhere.t", schema=[Field("a", "INT64")])
     try:
@@ -274,6 +282,7 @@ CHECKS = [
     decimal_width,
     array_agg_distinct,
     starred_records,
+    names_in_lower_case,
     missing_dataset,
     schema_digits,
     bignumeric_tables,

@@ -66,6 +66,23 @@ def starred_records() -> None:
 
 
 @correction
+def names_in_lower_case() -> None:
+    """Columns and fields are named in lower case where the query also holds a function that is rewritten: COUNTIF."""
+    from sqlglot import errors
+
+    translator = module("sql.translator")
+    qualify = translator.qualify
+
+    def spelled(tree: Any, **options: Any) -> Any:
+        try:
+            return qualify(tree.copy(), **options | {"dialect": "duckdb, normalization_strategy = case_sensitive"})
+        except errors.OptimizeError:  # a name that is spelled otherwise in the table, which BigQuery allows
+            return qualify(tree.copy(), **options)
+
+    translator.qualify = spelled
+
+
+@correction
 def parsed_once() -> None:
     """Every statement is parsed twenty times over, four fifths of the work; a copy costs a fifth of it."""
     import sqlglot
