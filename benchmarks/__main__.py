@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks import costs, fixtures, goals, report, sections
-from benchmarks.harness import RunError, Task, alone, perform
+from benchmarks import command, costs, fixtures, goals, report, sections
+from benchmarks.harness import Task, perform
 from benchmarks.paths import RESULT
 from benchmarks.servers import servers
 
@@ -33,29 +32,20 @@ COSTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "models": costs.models,
 }
 REPEAT = 3
-WIDTH = 110
-"""Columns where there is no terminal to ask."""
 
 
 def main() -> int:
-    """Exit code 1 when Tideline itself failed, 2 without any measurement; a missed goal is no failure."""
+    """The exit code of `command.run`."""
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    try:
-        with alone():
-            findings = _measure(console, options.only, options.repeat)
-    except RunError as error:
-        console.print(f"[bold red]benchmarks:[/] {error}")
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    verdicts = goals.judge(findings, options.only)
-    report.write(findings, verdicts, options.repeat)
-    with RESULT.with_suffix(".txt").open("w") as page:
-        report.show(Console(file=page, width=WIDTH), findings, verdicts, options.repeat)
-    report.show(console, findings, verdicts, options.repeat)
-    return int(any(series.is_product and series.failure for series in findings.series.values()))
+
+    def publish(console: Console, findings: goals.Findings) -> None:
+        verdicts = goals.judge(findings, options.only)
+        report.write(findings, verdicts, options.repeat)
+        with RESULT.with_suffix(".txt").open("w") as page:
+            report.show(Console(file=page, width=command.WIDTH), findings, verdicts, options.repeat)
+        report.show(console, findings, verdicts, options.repeat)
+
+    return command.run("benchmarks", lambda console: _measure(console, options.only, options.repeat), publish)
 
 
 def _measure(console: Console, only: Sequence[str], repeat: int) -> goals.Findings:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from benchmarks import machine, report
+from benchmarks import command, machine, report
 from benchmarks.goals import Findings
-from benchmarks.harness import RunError, alone
 from benchmarks.paths import CACHE
 from benchmarks.peers import goals, page, races
 from benchmarks.sections import Bench
@@ -26,35 +22,29 @@ from benchmarks.servers import servers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
     from benchmarks.suite import Series
 
 RESULT = CACHE / "peers.json"
 RACES = {"documents": races.documents, "csv": races.csv, "s3": races.s3}
 REPEAT = 5
-WIDTH = 110
 
 
 def main() -> int:
-    """Exit code 1 where Tideline itself failed, 2 where nothing could be measured."""
+    """The exit code of `command.run`."""
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    try:
-        with alone():
-            found = _measure(console, options)
-    except RunError as error:
-        console.print(f"[bold red]bench-peers:[/] {error}")
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    body = _body(found, options.repeat)
-    RESULT.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
-    report.show(console, found, goals.judge(found), options.repeat)
-    for name, why in races.NOT_COMPARED.items():
-        console.print(f"not compared: {name}: {why}", highlight=False)
-    if options.page:
-        page.write(body)
-    return int(any(series.is_product and series.failure for series in found.series.values()))
+
+    def publish(console: Console, found: Findings) -> None:
+        body = _body(found, options.repeat)
+        RESULT.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+        report.show(console, found, goals.judge(found), options.repeat)
+        for name, why in races.NOT_COMPARED.items():
+            console.print(f"not compared: {name}: {why}", highlight=False)
+        if options.page:
+            page.write(body)
+
+    return command.run("bench-peers", lambda console: _measure(console, options), publish)
 
 
 def _measure(console: Console, options: argparse.Namespace) -> Findings:

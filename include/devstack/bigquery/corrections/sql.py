@@ -32,14 +32,12 @@ def decimal_width() -> None:
     from sqlglot.dialects.duckdb import DuckDB
 
     widths = {exp.DataType.Type.DECIMAL: "DECIMAL(38, 9)", exp.DataType.Type.BIGDECIMAL: BIGNUMERIC}
-    generator = DuckDB.Generator
-    original = generator.datatype_sql
 
-    def datatype_sql(self: Any, kind: Any) -> str:
+    def datatype_sql(generator: Any, kind: Any) -> str:
         bare = not kind.expressions and kind.this in widths
-        return widths[kind.this] if bare else str(original(self, kind))
+        return widths[kind.this] if bare else str(generator.datatype_sql(kind))
 
-    generator.datatype_sql = datatype_sql
+    DuckDB.Generator.TRANSFORMS[exp.DataType] = datatype_sql  # a table, as the class itself may be compiled
 
 
 @correction
@@ -84,8 +82,17 @@ def names_in_lower_case() -> None:
 
 @correction
 def parsed_once() -> None:
-    """Every statement is parsed twenty times over, four fifths of the work; a copy costs a fifth of it."""
+    """Every statement is parsed twenty times over, four fifths of the work; a copy costs a tenth of it."""
     import sqlglot
 
-    parse = lru_cache(maxsize=64)(sqlglot.parse_one)
-    sqlglot.parse_one = lambda sql, **options: parse(sql, **options).copy()
+    parse, places = sqlglot.parse_one, {"line", "col", "start", "end"}
+
+    @lru_cache(maxsize=64)
+    def parsed(sql: str, **options: Any) -> Any:
+        tree = parse(sql, **options)
+        for node in tree.walk():
+            if node._meta and node._meta.keys() <= places:  # nobody asks where it stood, and copies cost
+                node._meta = None
+        return tree
+
+    sqlglot.parse_one = lambda sql, **options: parsed(sql, **options).copy()
