@@ -24,7 +24,7 @@ run: setup ## Three hours of a living shop through the hourly DAG on embedded se
 
 test: setup ## Everything that can be proved on one machine
 	@$(BIN)/python -m devstack manifest
-	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --ignore=tests/faults --cov --cov-report=term --cov-fail-under=95
+	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore=tests/faults --cov --cov-report=term --cov-fail-under=95
 
 faults: setup ## Kill, cut, starve and confuse it at every step, and look whether a row is lost (docs/guarantees.md)
 	@exec $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal -q

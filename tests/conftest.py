@@ -47,9 +47,33 @@ if TYPE_CHECKING:
     from tideline.settings import Settings
 
 
+LONGEST = (
+    "test_scheduler.py",
+    "test_marts_on_emulator.py",
+    "test_odd_catalog.py",
+    "test_three_hours.py",
+    "test_replay.py",
+    "test_real_servers.py",
+    "test_big_loads.py",
+    "test_marts_tell_the_truth.py",
+    "test_health_page.py",
+    "test_semantics.py",
+    "test_reconcile.py",
+    "test_status.py",
+    "test_replay_dag.py",
+    "test_cli.py",
+)
+"""Files by the time they take, as `--durations` prints it."""
+
 # How long an example takes says something about the machine, not about the code.
 hypothesis.settings.register_profile("tideline", deadline=None)
 hypothesis.settings.load_profile("tideline")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take minutes come first: started last, they would be waited for alone."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

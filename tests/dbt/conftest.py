@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from tideline.warehouse.names import TableName, raw_table
 from tideline.warehouse.schema import REPEATED, Field, Layout, raw_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from google.cloud import bigquery
 
@@ -28,27 +29,45 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DBT_DIR = REPOSITORY / "dbt"
+WORKER = REPOSITORY / "tests" / "support" / "dbt_worker.py"
 
 
-@dataclass(frozen=True)
 class Dbt:
-    """The command line of dbt on this project; what it writes goes to `target`."""
+    """The command line of dbt on this project, in a process of its own; what it writes goes to `target`.
 
-    target: Path
-    environment: Mapping[str, str]
+    Args:
+        target: A folder.
+        environment: What the process has beside the tests' own variables.
+    """
+
+    def __init__(self, target: Path, environment: Mapping[str, str]) -> None:
+        self.target = target
+        with (target / "worker.txt").open("w") as said:
+            self._worker = subprocess.Popen(
+                [sys.executable, str(WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                env={**_clean_environment(), **environment},
+            )
 
     def run(self, command: str, *arguments: str) -> None:
         """Run one command to its end; a failure fails the test with what dbt said."""
         folders = ["--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)]
         folders += ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
-        done = subprocess.run(
-            [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", command, *folders, *arguments],
-            capture_output=True,
-            text=True,
-            env={**_clean_environment(), **self.environment},
-            check=False,
-        )
-        assert done.returncode == 0, f"dbt {command} failed:\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+        assert self._worker.stdin is not None
+        assert self._worker.stdout is not None
+        self._worker.stdin.write(json.dumps(["--no-use-colors", command, *folders, *arguments]) + "\n")
+        self._worker.stdin.flush()
+        answer = self._worker.stdout.readline()
+        said = (self.target / "worker.txt").read_text()
+        assert answer == "true\n", f"dbt {command} failed:\n{said[-8000:]}"
+
+    def close(self) -> None:
+        """Let the process end."""
+        with self._worker:
+            pass
 
 
 def _clean_environment() -> dict[str, str]:
@@ -146,18 +165,19 @@ def raw_tables(
 
 
 @pytest.fixture(scope="session")
-def dbt_on(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Settings], Dbt]:
+def dbt_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, Settings], Dbt]]:
     """dbt on an emulator, for the deployment of these settings."""
+    with ExitStack() as opened:
 
-    def make(url: str, settings: Settings) -> Dbt:
-        environment = {
-            "BIGQUERY_EMULATOR_HOST": url,
-            "TIDELINE_PROJECT": settings.project,
-            "TIDELINE_DATASET_PREFIX": settings.dataset_prefix,
-        }
-        return Dbt(tmp_path_factory.mktemp("dbt"), environment)
+        def make(url: str, settings: Settings) -> Dbt:
+            environment = {
+                "BIGQUERY_EMULATOR_HOST": url,
+                "TIDELINE_PROJECT": settings.project,
+                "TIDELINE_DATASET_PREFIX": settings.dataset_prefix,
+            }
+            return opened.enter_context(closing(Dbt(tmp_path_factory.mktemp("dbt"), environment)))
 
-    return make
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +23,19 @@ def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")  # of xdist: what it reports is added up by the controller
     if not is_worker and not config.pluginmanager.has_plugin("tideline-faults"):
         config.pluginmanager.register(tally.Plugin(config), "tideline-faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker's share begin with as many of the tests that take a minute: the others fill up what is left."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.path.name == "test_order.py" or item.name.endswith("-merge]")]
+    short = iter([item for item in items if item not in long])
+    bounds = [len(items) * number // workers for number in range(workers + 1)]
+    shares = []
+    for number in range(workers):
+        share = long[number::workers]
+        shares += share + list(islice(short, bounds[number + 1] - bounds[number] - len(share)))
+    items[:] = shares + list(short)
 
 
 @pytest.fixture

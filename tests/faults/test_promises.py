@@ -143,7 +143,8 @@ def test_a_stamp_ahead_of_the_clock_is_read_and_blocks_nothing(place):
         it.run(1)
         now = it.settled()
         assert now.live[1]["updated_at"].year == 2099
-        it.change(1, stamp=datetime.now(UTC).replace(microsecond=0))
+        corrected = datetime.now(UTC)  # as MongoDB keeps it, in milliseconds
+        it.change(1, stamp=corrected.replace(microsecond=corrected.microsecond // 1000 * 1000))
         loads = [{**load, "window": {"start": None, "end": (datetime.now(UTC) + HOUR).isoformat()}}
                  for load in it.upto("land", 2)]  # fmt: skip
         given = loads

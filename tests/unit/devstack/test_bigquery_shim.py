@@ -127,7 +127,9 @@ def names_in_lower_case(probe: Probe, folder: Path) -> bool:
     probe.create("t", Field("Id", "INT64"))
     probe.query("insert into @d.t (Id) values (1)")
     sql = "select to_json_string(struct(Id as Key)) as Text, countif(Id = 1) as N from @d.t group by 1"
-    (row,) = probe.client.query(sql.replace("@d", probe.dataset), job_retry=None, retry=None).result(retry=None)
+    (row,) = probe.client.query(sql.replace("@d", probe.dataset), job_retry=None, retry=None).result(
+        retry=None
+    )
     return dict(row.items()) == {"Text": '{"Key":1}', "N": 1}
 
 
@@ -319,8 +321,18 @@ def test_every_correction_has_a_check():
     environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
     names = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True).split()
     assert sorted(names) == sorted(
-        [check.__name__ for check in CHECKS] + ["spatial_from_package", "parsed_once"]
+        [check.__name__ for check in CHECKS] + ["spatial_from_package", "parsed_once", "jobs_in_memory"]
     )
+
+
+@pytest.mark.parametrize(("without", "kept"), [((), 0), (("jobs_in_memory",), 1)])
+def test_jobs_are_not_written_to_disk(tmp_path, without, kept):
+    with server.start(tmp_path, without=without) as emulator:
+        Probe(emulator.url).query("select 1")
+    (file,) = (tmp_path / "data").glob("*.duckdb")
+    code = f"import duckdb; print(len(duckdb.connect({str(file)!r}).sql('from _bqemulator_catalog.jobs')))"
+    said = subprocess.check_output([server.default_python(), "-c", code], text=True)
+    assert int(said) == kept
 
 
 def test_statements_are_parsed_once_for_each_dialect_they_pass_through():

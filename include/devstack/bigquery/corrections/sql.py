@@ -33,11 +33,14 @@ def decimal_width() -> None:
 
     widths = {exp.DataType.Type.DECIMAL: "DECIMAL(38, 9)", exp.DataType.Type.BIGDECIMAL: BIGNUMERIC}
 
+    transforms = DuckDB.Generator.TRANSFORMS  # a table, as the class itself is compiled
+    original = transforms[exp.DataType]
+
     def datatype_sql(generator: Any, kind: Any) -> str:
         bare = not kind.expressions and kind.this in widths
-        return widths[kind.this] if bare else str(generator.datatype_sql(kind))
+        return widths[kind.this] if bare else str(original(generator, kind))
 
-    DuckDB.Generator.TRANSFORMS[exp.DataType] = datatype_sql  # a table, as the class itself may be compiled
+    transforms[exp.DataType] = datatype_sql
 
 
 @correction
@@ -65,7 +68,7 @@ def starred_records() -> None:
 
 @correction
 def names_in_lower_case() -> None:
-    """Columns and fields are named in lower case where the query also holds a function that is rewritten: COUNTIF."""
+    """Names are in lower case where the query also holds a function that is rewritten: COUNTIF."""
     from sqlglot import errors
 
     translator = module("sql.translator")
@@ -73,7 +76,9 @@ def names_in_lower_case() -> None:
 
     def spelled(tree: Any, **options: Any) -> Any:
         try:
-            return qualify(tree.copy(), **options | {"dialect": "duckdb, normalization_strategy = case_sensitive"})
+            return qualify(
+                tree.copy(), **options | {"dialect": "duckdb, normalization_strategy = case_sensitive"}
+            )
         except errors.OptimizeError:  # a name that is spelled otherwise in the table, which BigQuery allows
             return qualify(tree.copy(), **options)
 
@@ -90,8 +95,9 @@ def parsed_once() -> None:
     @lru_cache(maxsize=64)
     def parsed(sql: str, **options: Any) -> Any:
         tree = parse(sql, **options)
-        for node in tree.walk():
-            if node._meta and node._meta.keys() <= places:  # nobody asks where it stood, and copies cost
+        for node in tree.walk():  # nobody asks for comments and where it stood, which are dear to copy
+            node.comments = None
+            if node._meta and node._meta.keys() <= places:
                 node._meta = None
         return tree
 
