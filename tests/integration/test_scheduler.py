@@ -1,18 +1,26 @@
-"""`make up`: a real scheduler runs the hourly DAG with the models watched; a trigger and a backfill work.
+"""`make up`: a real scheduler runs the hourly DAG with the models watched; one day in the life of its operator.
 
-Nothing is left behind. Takes minutes, so it runs where TIDELINE_TEST_SCHEDULER=1 (CI) and says so elsewhere.
+One collection is split into ranges, so that there are mapped tasks. The tests go on from each other, in order. They
+take minutes, so they run where TIDELINE_TEST_SCHEDULER=1 (CI) and say so elsewhere.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -67,13 +75,69 @@ def wait_for(what, condition):
     raise AssertionError(f"no {what} within {BOUND_SECONDS} s")
 
 
+@dataclass(frozen=True)
+class Up:
+    """A running `make up`."""
+
+    api: Api
+    state: Path
+    process: subprocess.Popen[bytes]
+
+    def shell(self, line: str) -> str:
+        """What a line prints where the connections of the stand-ins are set."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        line = f"set -a; . {self.state}/up/tideline.env; set +a; {line}"
+        done = subprocess.run(
+            ["bash", "-euc", line], env=env, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def orders(self) -> dict[int, Any]:
+        """Each key's newest stamp in the warehouse."""
+        found = self.shell(f"{sys.executable} -c {shlex.quote(ORDERS)}")
+        return dict(json.loads(found.splitlines()[-1]))
+
+    def instances(self, run_id: str) -> dict[tuple[str, int], dict]:
+        """The task instances of a run by task and map index."""
+        path = f"/api/v2/dags/tideline_hourly/dagRuns/{quote(run_id)}/taskInstances?limit=100&offset="
+        pages = (self.api.call("GET", f"{path}{offset}")["task_instances"] for offset in count(0, 100))
+        return {(one["task_id"], one["map_index"]): one for page in takewhile(bool, pages) for one in page}
+
+    def end_of(self, kind: str) -> list[dict]:
+        """The runs of a kind, once there are some and all have ended."""
+
+        def ended():
+            runs = self.api.runs(kind)
+            return runs if runs and all(run["state"] in TERMINAL for run in runs) else None
+
+        return wait_for(f"end of the {kind} runs", ended)
+
+
+ORDERS = """
+import json
+from tideline import connections
+from tideline.warehouse.names import raw_table
+with connections.open_deployment() as deployment:
+    warehouse, dataset = deployment.open_warehouse(), deployment.catalog.dataset("shop_mongodb.orders")
+    sql = f"SELECT id, updated_at FROM {raw_table(dataset, warehouse.settings).sql}"
+    rows = [(row["id"], row["updated_at"].isoformat()) for row in warehouse.rows(sql, kind="test")]
+assert len(rows) == len(dict(rows)) > 400, len(rows)
+print(json.dumps(rows))
+"""
+
+
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory, manifest):
-    state = tmp_path_factory.mktemp("up")
-    port = free_port()
-    env = {**os.environ, "TIDELINE_UI_PORT": str(port), "SCALE": "0.05", "TIDELINE_OFFLINE": "1"}
-    for name in [name for name in env if name.startswith("AIRFLOW")]:
-        del env[name]
+def up(tmp_path_factory, manifest):
+    state, catalog = tmp_path_factory.mktemp("up"), tmp_path_factory.mktemp("catalog")
+    shutil.copytree(ROOT / "include" / "catalog", catalog, dirs_exist_ok=True)
+    file = catalog / "shop_mongodb.yaml"
+    whole, split = "\n  orders:\n", "\n  orders:\n    split: {records: 100, at_once: 2}\n"
+    assert whole in file.read_text()
+    file.write_text(file.read_text().replace(whole, split))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    env |= {"TIDELINE_UI_PORT": str(free_port()), "SCALE": "0.05", "TIDELINE_OFFLINE": "1"}
+    env["TIDELINE_CATALOG_DIR"] = str(catalog)
     command = [sys.executable, "-m", "devstack", "up", "--state", str(state)]
     log = state / "up.log"
     with log.open("wb") as output:
@@ -81,37 +145,74 @@ def airflow(tmp_path_factory, manifest):
     ready = state / "up" / "airflow" / "ready.json"
     wait_for("UI", lambda: ready.exists() or process.poll() is not None)
     assert process.poll() is None, log.read_text()
-    yield Api(**json.loads(ready.read_text())), state, process
+    yield Up(Api(**json.loads(ready.read_text())), state, process)
     subprocess.run([sys.executable, "-m", "devstack", "down", "--state", str(state)], check=True, cwd=ROOT)
     process.wait(120)
 
 
-def finished(api, kind):
-    runs = api.runs(kind)
-    return runs if runs and all(run["state"] in TERMINAL for run in runs) else None
+def test_the_scheduled_run_succeeds(up):
+    assert {run["state"] for run in up.end_of("scheduled")} == {"success"}
 
 
-def test_the_scheduled_run_a_trigger_and_a_backfill_succeed_and_nothing_is_left(airflow):
-    api, state, process = airflow
-    scheduled = wait_for("scheduled run", lambda: finished(api, "scheduled"))
-    assert [run["state"] for run in scheduled] == ["success"]
+def test_a_trigger_without_a_date_succeeds(up):
+    up.api.call("POST", "/api/v2/dags/tideline_hourly/dagRuns", {"logical_date": None, "conf": {}})
+    assert [run["state"] for run in up.end_of("manual")] == ["success"]
 
-    api.call("POST", "/api/v2/dags/tideline_hourly/dagRuns", {"logical_date": None, "conf": {}})
-    manual = wait_for("manual run", lambda: finished(api, "manual"))
-    assert [run["state"] for run in manual] == ["success"]
 
+def test_a_backfill_succeeds(up):
     last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
     interval = [moment.strftime("%Y-%m-%dT%H:%M") for moment in (last - timedelta(hours=1), last)]
-    command = [sys.executable, "-m", "devstack", "backfill", *interval, "--state", str(state)]
+    command = [sys.executable, "-m", "devstack", "backfill", *interval, "--state", str(up.state)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     subprocess.run(command, check=True, cwd=ROOT, env=env)
-    backfilled = wait_for("backfill", lambda: finished(api, "backfill"))
-    assert {run["state"] for run in backfilled} == {"success"}
+    assert {run["state"] for run in up.end_of("backfill")} == {"success"}
 
-    ours = {child.pid for child in psutil.Process(process.pid).children(recursive=True)} | {process.pid}
+
+def test_a_range_that_is_cleared_is_done_again_and_changes_nothing(up):
+    run = min(up.api.runs("scheduled"), key=lambda run: run["run_after"])
+    land, cleared = "shop_mongodb.orders.land", ("shop_mongodb.orders.land", 1)
+    before, orders = up.instances(run["dag_run_id"]), up.orders()
+    assert sum(task == land for task, _ in before) > 2, "the first load was not cut into ranges"
+    chain = [[land, 1], ["shop_mongodb.orders.refine", 1], "shop_mongodb.orders.merge"]
+    up.api.call(
+        "POST",
+        "/api/v2/dags/tideline_hourly/clearTaskInstances",
+        {"dag_run_id": run["dag_run_id"], "task_ids": chain, "dry_run": False, "only_failed": False},
+    )
+    assert {run["state"] for run in up.end_of("scheduled")} == {"success"}
+    after = up.instances(run["dag_run_id"])
+    again = {one for one in after if after[one]["try_number"] > before[one]["try_number"]}
+    assert again == {cleared, ("shop_mongodb.orders.refine", 1), ("shop_mongodb.orders.merge", -1)}
+    now = up.orders()
+    assert all(now[key] >= stamp for key, stamp in orders.items())
+
+
+def test_every_command_of_when_something_breaks_does_its_work(up):
+    section = (ROOT / "README.md").read_text().split("## When something breaks")[1]
+    lines = section.split("```bash\n")[1].split("```")[0].splitlines()
+    source, *commands = [line.split("  #")[0].strip() for line in lines]
+    assert source == "set -a; . .tideline/up/tideline.env; set +a"
+    verbs = [re.match(r"\.venv/bin/tideline (\w+)", command)[1] for command in commands]
+    assert verbs == ["status", "recover", "replay", "replay", "reconcile", "rewind"]
+    now = datetime.now(UTC)
+    days = {
+        "2026-01-01": f"{now - timedelta(days=2):%F}",
+        "2026-02-01": f"{now:%FT%H:%M}",
+        "2026-01-31T00:00": f"{now - timedelta(days=1):%F}T00:00",
+    }
+    orders = up.orders()
+    for command in commands:
+        line = re.sub("|".join(days), lambda found: days[found[0]], command)
+        up.shell(line.replace(".venv/bin/tideline", str(Path(sys.executable).parent / "tideline")))
+    assert up.orders().keys() >= orders.keys()
+
+
+def test_nothing_is_left_behind(up):
+    ours = {child.pid for child in psutil.Process(up.process.pid).children(recursive=True)}
+    ours |= {up.process.pid}
     assert len(ours) > 5
-    subprocess.run([sys.executable, "-m", "devstack", "down", "--state", str(state)], check=True, cwd=ROOT)
-    process.wait(120)
+    subprocess.run([sys.executable, "-m", "devstack", "down", "--state", str(up.state)], check=True, cwd=ROOT)
+    up.process.wait(120)
     left = [
         pid for pid in ours if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     ]
