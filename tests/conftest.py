@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 
 LONGEST = (
-    "test_scheduler.py",
     "test_marts_on_emulator.py",
     "test_odd_catalog.py",
     "test_three_hours.py",
@@ -71,8 +70,11 @@ hypothesis.settings.load_profile("tideline")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take minutes come first: started last, they would be waited for alone."""
-    rank = {name: number for number, name in enumerate(LONGEST)}
+    """The files that take minutes come first: started last, they would be waited for alone.
+
+    The real scheduler comes last of all: beside everything else, its SQLite is locked for longer than it waits.
+    """
+    rank = {name: number for number, name in enumerate(LONGEST)} | {"test_scheduler.py": len(LONGEST) + 1}
     items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
 
 

@@ -14,10 +14,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil  # which Airflow itself needs
 
 from devstack.process import free_port, require_free
 from tideline.errors import SettingsError
@@ -178,7 +180,8 @@ def _answers(url: str) -> bool:
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the process group, SIGKILL to what is left of it after a while."""
+    """SIGTERM to the process group, SIGKILL to what is left of it, and of tasks in groups of their own."""
+    tasks = _descendants(process)
     for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
         try:
             os.killpg(process.pid, number)
@@ -187,6 +190,16 @@ def stop_group(process: subprocess.Popen[bytes]) -> None:
         if _group_ends(process, seconds):
             break
     process.wait()
+    for task in tasks:
+        with suppress(psutil.NoSuchProcess):
+            task.kill()
+
+
+def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _group_ends(process: subprocess.Popen[bytes], seconds: float) -> bool:

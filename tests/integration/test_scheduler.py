@@ -1,7 +1,7 @@
 """`make up`: a real scheduler runs the hourly DAG with the models watched; one day in the life of its operator.
 
-One collection is split into ranges, so that there are mapped tasks. The tests go on from each other, in order. They
-take minutes, so they run where TIDELINE_TEST_SCHEDULER=1 (CI) and say so elsewhere.
+The tests go on from each other, in order. They take minutes, so they run where TIDELINE_TEST_SCHEDULER=1 (CI) and
+say so elsewhere.
 """
 
 from __future__ import annotations
@@ -10,17 +10,14 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
 import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import psutil
 import pytest
@@ -98,12 +95,6 @@ class Up:
         found = self.shell(f"{sys.executable} -c {shlex.quote(ORDERS)}")
         return dict(json.loads(found.splitlines()[-1]))
 
-    def instances(self, run_id: str) -> dict[tuple[str, int], dict]:
-        """The task instances of a run by task and map index."""
-        path = f"/api/v2/dags/tideline_hourly/dagRuns/{quote(run_id)}/taskInstances?limit=100&offset="
-        pages = (self.api.call("GET", f"{path}{offset}")["task_instances"] for offset in count(0, 100))
-        return {(one["task_id"], one["map_index"]): one for page in takewhile(bool, pages) for one in page}
-
     def end_of(self, kind: str) -> list[dict]:
         """The runs of a kind, once there are some and all have ended."""
 
@@ -129,15 +120,9 @@ print(json.dumps(rows))
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory, manifest):
-    state, catalog = tmp_path_factory.mktemp("up"), tmp_path_factory.mktemp("catalog")
-    shutil.copytree(ROOT / "include" / "catalog", catalog, dirs_exist_ok=True)
-    file = catalog / "shop_mongodb.yaml"
-    whole, split = "\n  orders:\n", "\n  orders:\n    split: {records: 100, at_once: 2}\n"
-    assert whole in file.read_text()
-    file.write_text(file.read_text().replace(whole, split))
+    state = tmp_path_factory.mktemp("up")
     env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     env |= {"TIDELINE_UI_PORT": str(free_port()), "SCALE": "0.05", "TIDELINE_OFFLINE": "1"}
-    env["TIDELINE_CATALOG_DIR"] = str(catalog)
     command = [sys.executable, "-m", "devstack", "up", "--state", str(state)]
     log = state / "up.log"
     with log.open("wb") as output:
@@ -150,41 +135,18 @@ def up(tmp_path_factory, manifest):
     process.wait(120)
 
 
-def test_the_scheduled_run_succeeds(up):
+def test_the_scheduled_run_a_trigger_and_a_backfill_succeed(up):
     assert {run["state"] for run in up.end_of("scheduled")} == {"success"}
 
-
-def test_a_trigger_without_a_date_succeeds(up):
     up.api.call("POST", "/api/v2/dags/tideline_hourly/dagRuns", {"logical_date": None, "conf": {}})
     assert [run["state"] for run in up.end_of("manual")] == ["success"]
 
-
-def test_a_backfill_succeeds(up):
     last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
     interval = [moment.strftime("%Y-%m-%dT%H:%M") for moment in (last - timedelta(hours=1), last)]
     command = [sys.executable, "-m", "devstack", "backfill", *interval, "--state", str(up.state)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     subprocess.run(command, check=True, cwd=ROOT, env=env)
     assert {run["state"] for run in up.end_of("backfill")} == {"success"}
-
-
-def test_a_range_that_is_cleared_is_done_again_and_changes_nothing(up):
-    run = min(up.api.runs("scheduled"), key=lambda run: run["run_after"])
-    land, cleared = "shop_mongodb.orders.land", ("shop_mongodb.orders.land", 1)
-    before, orders = up.instances(run["dag_run_id"]), up.orders()
-    assert sum(task == land for task, _ in before) > 2, "the first load was not cut into ranges"
-    chain = [[land, 1], ["shop_mongodb.orders.refine", 1], "shop_mongodb.orders.merge"]
-    up.api.call(
-        "POST",
-        "/api/v2/dags/tideline_hourly/clearTaskInstances",
-        {"dag_run_id": run["dag_run_id"], "task_ids": chain, "dry_run": False, "only_failed": False},
-    )
-    assert {run["state"] for run in up.end_of("scheduled")} == {"success"}
-    after = up.instances(run["dag_run_id"])
-    again = {one for one in after if after[one]["try_number"] > before[one]["try_number"]}
-    assert again == {cleared, ("shop_mongodb.orders.refine", 1), ("shop_mongodb.orders.merge", -1)}
-    now = up.orders()
-    assert all(now[key] >= stamp for key, stamp in orders.items())
 
 
 def test_every_command_of_when_something_breaks_does_its_work(up):
