@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tideline.lake.store import Store
 
 FORMAT = "tideline.manifest.v1"
+MOST_PARTITIONS = 10_000
+"""How many partitions a processed manifest lists that its rows touch; no table of BigQuery has more."""
 Stage = Literal["raw", "processed", "quarantine"]
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tideline.lake.store import Store
 
 Details = dict[str, Any]
-MOST_PARTITIONS = 1000
-"""As in the manifests of the processed stage: more are not listed."""
 
 _SUMS = (
     "listed", "selected", "landed_before", "ignored", "vanished", "replaced",
@@ -124,7 +122,7 @@ def _partitions(each: Sequence[list[str | None] | None]) -> list[str | None] | N
             return None
         union.update(starts)
     known = sorted(start for start in union if start is not None)
-    return None if len(union) > MOST_PARTITIONS else [*known, *([None] if None in union else [])]
+    return None if len(union) > manifests.MOST_PARTITIONS else [*known, *([None] if None in union else [])]
 
 
 def _source(each: Sequence[Details | None]) -> Details:

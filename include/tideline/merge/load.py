@@ -1,8 +1,8 @@
 """Processed Parquet → load table. Knows parts and their row counts, not what happens to the rows afterwards.
 
 What the table holds is the truth, not which jobs ran: before and after every job its rows are counted.
-From Cloud Storage one job reads all parts. From S3 each part is uploaded; an interrupted load goes on after
-the last part that is whole, and begins again where the count fits none.
+From Cloud Storage one job reads all parts, up to as many as a job may name. From S3 each part is uploaded. An
+interrupted load goes on after the last part that is whole, and begins again where the count fits none.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _IN_MEMORY_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 20
+MOST_URIS = 10_000
+"""That a load job of BigQuery takes."""
 _SPARE_STEPS = 3
 """Jobs beyond one for each part: an interrupted load may have to begin again."""
 
@@ -89,11 +91,12 @@ def _load_next(
     processed: Store,
     warehouse: Warehouse,
 ) -> None:
-    """All parts in one job where the warehouse reads them itself, else the one after those that are whole."""
+    """The part after those that are whole; as many as a job takes where the warehouse reads them itself."""
     labels = {"source": dataset.source, "dataset": dataset.name}
     if all(part.uri.startswith("gs://") for part in parts):
-        uris = [part.uri for part in parts]
-        warehouse.load_uris(table, uris, fields, key=load_id, labels=labels)
+        uris = [part.uri for part in parts[whole : whole + MOST_URIS]]
+        key = f"{load_id} part {whole}" if whole else load_id
+        warehouse.load_uris(table, uris, fields, key=key, truncate=whole == 0, labels=labels)
         return
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, mode="rb+") as body:
         _fetch(parts[whole], processed, body)

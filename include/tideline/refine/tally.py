@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tideline.lake.manifest import MOST_PARTITIONS
 from tideline.refine import arrays
-from tideline.refine.contract import DAY_MICROSECONDS, micros
+from tideline.refine.contract import micros
 from tideline.refine.drift import Drift
 from tideline.window import format_instant
 
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
     from tideline.catalog.model import AnyDataset, Partition
     from tideline.refine.contract import Decoded
 
-MAX_PARTITIONS = 1000
-"""More distinct partitions are not listed: a predicate of that length prunes nothing."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WIDTHS = {"hour": 3_600_000_000}
+_UNITS = {"hour": "h", "day": "D", "month": "M", "year": "Y"}
 
 
 class Tally:
@@ -92,47 +91,38 @@ class _Cursor:
 
 
 class _Partitions:
-    """The distinct partitions, as long as they are few."""
+    """The distinct partitions, as long as they are not too many."""
 
     def __init__(self, partition: Partition) -> None:
-        self._partition = partition
-        self._starts: set[str | None] | None = set()
+        self._column = partition.column
+        self._unit = _UNITS[partition.granularity]
+        self._numbers: set[int] | None = set()
+        """Of hours, days, months or years since 1970."""
+        self._has_null = False
+        self._is_date = False
 
     def add(self, batch: pa.RecordBatch) -> None:
-        if self._starts is None:
+        if self._numbers is None:
             return
-        values = batch.column(self._partition.column)
-        if values.null_count:
-            self._starts.add(None)
-        is_date = pa.types.is_date(values.type)
+        values = batch.column(self._column)
+        self._has_null = self._has_null or bool(values.null_count)
+        self._is_date = pa.types.is_date(values.type)
+        kind, unit = (np.int32, "D") if self._is_date else (np.int64, "us")
         known = values.drop_null()
-        numbers = np.frombuffer(
-            known.buffers()[1],
-            np.int32 if is_date else np.int64,
-            len(known),
-            known.offset * values.type.byte_width,
-        )
-        width = 1 if is_date else _WIDTHS.get(self._partition.granularity, DAY_MICROSECONDS)
-        for number in np.unique(numbers // width).tolist():
-            self._starts.add(self._start(number * width, is_date=is_date))
-        if len(self._starts) > MAX_PARTITIONS:
-            self._starts = None
-
-    def _start(self, number: int, *, is_date: bool) -> str:
-        """The partition that holds a day, or an instant that begins a day or an hour."""
-        instant = _EPOCH + (timedelta(days=number) if is_date else timedelta(microseconds=number))
-        if self._partition.granularity == "month":
-            instant = instant.replace(day=1)
-        if self._partition.granularity == "year":
-            instant = instant.replace(month=1, day=1)
-        return instant.date().isoformat() if is_date else format_instant(instant)
+        numbers = np.frombuffer(known.buffers()[1], kind, len(known), known.offset * values.type.byte_width)
+        starts = numbers.astype(np.int64).view(f"M8[{unit}]").astype(f"M8[{self._unit}]")
+        self._numbers.update(np.unique(starts.view(np.int64)).tolist())
+        if len(self._numbers) + self._has_null > MOST_PARTITIONS:
+            self._numbers = None
 
     def to_json(self) -> list[str | None] | None:
-        if self._starts is None:
+        if self._numbers is None:
             return None
+        starts = np.array(sorted(self._numbers), np.int64).view(f"M8[{self._unit}]")
+        texts = np.datetime_as_string(starts, "D" if self._is_date else "s").tolist()
         return [
-            *sorted(start for start in self._starts if start is not None),
-            *([None] if None in self._starts else []),
+            *(text if self._is_date else f"{text}Z" for text in texts),
+            *([None] if self._has_null else []),
         ]
 
 

@@ -130,9 +130,10 @@ class Warehouse:
         fields: Sequence[Field],
         *,
         key: str,
+        truncate: bool = True,
         labels: Mapping[str, str] | None = None,
     ) -> bigquery.LoadJob:
-        """Fill the table with Parquet objects of Cloud Storage, in one job that replaces what it holds.
+        """Load Parquet objects of Cloud Storage in one job that replaces what the table holds or adds to it.
 
         A job of the key that runs is waited for; one that is over is repeated: only the caller can tell
         whether what it loaded is still there.
@@ -141,7 +142,7 @@ class Warehouse:
             WarehouseUnavailableError: What went wrong may pass.
             WarehouseRefusedError: It does not pass.
         """
-        config = self._load_config(fields, PARQUET, labels, truncate=True)
+        config = self._load_config(fields, PARQUET, labels, truncate=truncate)
 
         def begin(job_id: str, seconds: float) -> bigquery.LoadJob:
             return self.client.load_table_from_uri(

@@ -182,7 +182,7 @@ def test_details_of_refining_are_joined():
     [
         (None, None),
         ([], ["2026-01-01"]),
-        ([f"{1000 + n:04d}-01-01" for n in range(1000)], None),
+        ([f"{n:05d}" for n in range(manifests.MOST_PARTITIONS)], None),
     ],
     ids=["not known", "none", "too many"],
 )

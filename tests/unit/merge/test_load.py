@@ -8,6 +8,7 @@ import pytest
 
 from tideline.errors import IntegrityError
 from tideline.lake import manifest as manifests
+from tideline.merge import load
 from tideline.merge.load import fill
 from tideline.warehouse.bigquery import Warehouse
 from tideline.warehouse.names import load_table
@@ -124,6 +125,21 @@ def test_objects_of_cloud_storage_are_loaded_in_one_job(bench, jobs, lake, gcs_r
     parts.fill()
     parts.fill()
     assert jobs == [("uris", 3)]
+    assert parts.ids() == WHOLE
+
+
+def test_more_objects_than_a_job_takes_are_loaded_by_several(bench, jobs, lake, gcs_root, monkeypatch):
+    monkeypatch.setattr(load, "MOST_URIS", 2)
+    bucket = f"processed-{id(lake)}"
+    lake.processed.root = f"gs://{bucket}"
+    parts = bench()
+    for key, body in lake.processed.objects.items():
+        path = gcs_root / bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    parts.fill()
+    parts.fill()
+    assert jobs == [("uris", 2), ("uris", 1)]
     assert parts.ids() == WHOLE
 
 

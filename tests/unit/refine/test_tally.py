@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from tideline.catalog.model import Partition
+from tideline.lake.manifest import MOST_PARTITIONS
 from tideline.refine.contract import Decoded, Reject, decoded_schema
 from tideline.refine.drift import MAX_DRIFT_PATHS, OTHER_PATHS
-from tideline.refine.tally import MAX_PARTITIONS, Tally
+from tideline.refine.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,9 +109,10 @@ def test_partitions_of_dates(
 
 def test_too_many_partitions_are_not_listed(csv_dataset: Callable[..., CsvDataset]) -> None:
     dataset = csv_dataset(COLUMNS, partition=Partition(column="day"))
-    days = [date(2000, 1, 1) + timedelta(days=i) for i in range(MAX_PARTITIONS + 1)]
+    days = [date(2000, 1, 1) + timedelta(days=i) for i in range(MOST_PARTITIONS + 1)]
     assert (
-        len(tally(dataset, batch(dataset, [None] * MAX_PARTITIONS, days[1:]))["partitions"]) == MAX_PARTITIONS
+        len(tally(dataset, batch(dataset, [None] * MOST_PARTITIONS, days[1:]))["partitions"])
+        == MOST_PARTITIONS
     )
     many = [batch(dataset, [None] * len(days), days), batch(dataset, [None], [date(2026, 1, 1)])]
     assert tally(dataset, *many)["partitions"] is None
