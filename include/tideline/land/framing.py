@@ -12,6 +12,14 @@ _SHORTEST_DOCUMENT = 5
 _LENGTH = struct.Struct("<i")
 
 
+class Batch(NamedTuple):
+    """Documents one after another."""
+
+    data: bytes
+    records: int | None = None
+    """How many they are, where that is known: then their lengths make sense."""
+
+
 class Frame(NamedTuple):
     """Some documents of a batch: where they end, how many there are, whether their lengths make sense."""
 
@@ -47,10 +55,10 @@ def frame(batch: bytes, start: int, room: int, *, at_least_one: bool) -> Frame:
 class DocumentStream:
     """Batches of documents, cut into parts of at most `part_bytes` on document boundaries."""
 
-    def __init__(self, batches: Iterator[bytes], part_bytes: int) -> None:
+    def __init__(self, batches: Iterator[Batch], part_bytes: int) -> None:
         self._batches = batches
         self._part_bytes = part_bytes
-        self._batch = b""
+        self._batch = Batch(b"")
         self._position = 0
 
     def parts(self) -> Iterator[PartBody]:
@@ -60,7 +68,7 @@ class DocumentStream:
 
     def more(self) -> bool:
         """Whether any bytes are left."""
-        while self._position >= len(self._batch):
+        while self._position >= len(self._batch.data):
             batch = next(self._batches, None)
             if batch is None:
                 return False
@@ -69,10 +77,13 @@ class DocumentStream:
 
     def take(self, used: int) -> tuple[memoryview, Frame]:
         """The next bytes for a part that holds `used` bytes already; none where the part is full."""
-        start = self._position
-        framed = frame(self._batch, start, self._part_bytes - used, at_least_one=used == 0)
+        start, room, (data, records) = self._position, self._part_bytes - used, self._batch
+        if start == 0 and records is not None and len(data) <= room:
+            framed = Frame(len(data), records, intact=True)
+        else:
+            framed = frame(data, start, room, at_least_one=used == 0)
         self._position = framed.end
-        return memoryview(self._batch)[start : framed.end], framed
+        return memoryview(data)[start : framed.end], framed
 
 
 class PartBody:

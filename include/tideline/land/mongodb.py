@@ -20,6 +20,7 @@ from tideline.land.framing import DocumentStream
 from tideline.land.mongo_counts import Probe
 from tideline.land.mongo_errors import place_of, speaking
 from tideline.land.mongo_ranges import within
+from tideline.land.mongo_replies import find_batches
 from tideline.land.request import part_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tideline.catalog.model import MongoDataset
     from tideline.lake.manifest import Manifest, Part
     from tideline.lake.store import Store
+    from tideline.land.framing import Batch
     from tideline.land.request import Attempt, LandRequest
     from tideline.window import Window
 
@@ -119,7 +121,7 @@ def scan_documents(
     dataset: MongoDataset,
     criteria: dict[str, Any],
     projection: dict[str, int] | None = None,
-) -> Generator[bytes, None, None]:
+) -> Generator[Batch, None, None]:
     """Batches of documents as the server sends them, unsorted, at read concern "majority".
 
     Raises:
@@ -130,9 +132,8 @@ def scan_documents(
         database = client[dataset.database]
         _check_exists(database, dataset)
         collection = database.get_collection(dataset.collection, read_concern=ReadConcern("majority"))
-        with closing(collection.find_raw_batches(criteria, projection, batch_size=BATCH_DOCUMENTS)) as cursor:
-            for batch in cursor:
-                yield bytes(batch)
+        with closing(find_batches(collection, criteria, projection, BATCH_DOCUMENTS)) as cursor:
+            yield from cursor
 
 
 def _check_exists(database: Database[Any], dataset: MongoDataset) -> None:

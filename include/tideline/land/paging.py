@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_PAGES = 10_000
+_LONGEST_TOTAL = 18
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;<]+)*)")
 _REL = re.compile(r"""\brel\s*=\s*"?([^";]+)"?""", re.IGNORECASE)
 _PAGING_RELS = frozenset({"first", "prev", "previous", "next", "last"})
@@ -113,8 +114,7 @@ class _Walk:
         self._note_total(page)
 
     def _note_total(self, page: Page) -> None:
-        text = page.answer.headers.get("x-total-count", "")
-        total = int(text) if text.isascii() and text.isdigit() else None
+        total = total_of(page.answer.headers)
         if total is not None and self.total not in (None, total):
             raise self._changed(f"the total changed from {self.total} to {total} while we read", page.url)
         self.total = self.total if total is None else total
@@ -194,6 +194,12 @@ def links(headers: Mapping[str, str]) -> dict[str, str]:
         for name in relations[1].lower().split() if relations else ():
             found.setdefault(name, match[1])
     return found
+
+
+def total_of(headers: Mapping[str, str]) -> int | None:
+    """What `X-Total-Count` says; None where that is no number that items could be counted with."""
+    text = headers.get("x-total-count", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_TOTAL else None
 
 
 def _ask(dataset: HttpDataset, session: HttpSession, url: str) -> Page:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tideline.errors import TidelineError
-from tideline.land.paging import is_beyond_the_end, page_url, walk
+from tideline.land.paging import is_beyond_the_end, links, page_url, total_of, walk
 from tideline.land.request import part_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tideline.lake.manifest import Manifest, Part
     from tideline.lake.store import Store
     from tideline.land.http import HttpSession
+    from tideline.land.http_replies import Answer
     from tideline.land.paging import Page
     from tideline.land.request import Attempt, LandRequest
 
@@ -93,9 +94,9 @@ def _land_pages(
 
 def _counted(parts: list[Part]) -> dict[str, Any]:
     """How many items the server says there are; `walk` has held that against what came."""
-    texts = [part.origin["headers"].get("x-total-count", "") for part in parts]
-    known = next((text for text in texts if text.isascii() and text.isdigit()), None)
-    return {"kind": "none" if known is None else "total", "count": None if known is None else int(known)}
+    totals = (total_of(part.origin["headers"]) for part in parts)
+    known = next((total for total in totals if total is not None), None)
+    return {"kind": "none" if known is None else "total", "count": known}
 
 
 def _reusable_pages(
@@ -114,19 +115,34 @@ def _reusable_pages(
 def _is_unchanged(dataset: HttpDataset, session: HttpSession, before: list[dict[str, Any]]) -> bool:
     """Whether each page is as before, and no page has come after the last one."""
     for page in before:
-        if not session.get(page["url"], etag=page["etag"]).is_unchanged:
+        answer = session.get(page["url"], etag=page["etag"])
+        if not answer.is_unchanged or _counts_otherwise(answer, before):
             return False
+    if links(answer.headers).get("next"):  # the last page is as it was, and another follows it now
+        return False
     if dataset.paging is None and len(before) == 1:
         return True
     return _has_no_more(dataset, session, before)
 
 
+def _counts_otherwise(answer: Answer, before: list[dict[str, Any]]) -> bool:
+    """Whether the head of a 304 has another total than came before; most have none."""
+    total = total_of(answer.headers)
+    return total is not None and total != sum(page["items"] for page in before)
+
+
 def _has_no_more(dataset: HttpDataset, session: HttpSession, before: list[dict[str, Any]]) -> bool:
-    """A last page that is full stays as it is when rows are added: they come on a page after it."""
-    if before[-1]["items"] < before[0]["items"]:
-        return True
+    """A last page that is full stays as it is when rows are added: they come on a page after it.
+
+    Pages behind links may be of any size; so the last of them is asked for once more, for its links.
+    """
     counted_up = all(page["url"] == page_url(dataset, session, n) for n, page in enumerate(before))
-    return counted_up and dataset.paging is not None and is_beyond_the_end(dataset, session, len(before))
+    if before[-1]["items"] >= before[0]["items"]:
+        return counted_up and dataset.paging is not None and is_beyond_the_end(dataset, session, len(before))
+    if counted_up:
+        return True
+    last = session.get(before[-1]["url"]).headers
+    return last.get("etag") == before[-1]["etag"] and not links(last).get("next")
 
 
 def _described(dataset: HttpDataset, session: HttpSession) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from tideline.catalog.loader import fingerprint
 from tideline.lake.scratch import letting_go, on_disk
-from tideline.land.framing import DocumentStream
+from tideline.land.framing import Batch, DocumentStream
 from tideline.land.mongodb import land_parts
 from tideline.land.request import LandRequest, part_of
 from tideline.refine import events
@@ -128,7 +128,7 @@ def land_documents(
 ) -> tuple[Manifest, str] | None:
     """Land documents that were picked out; None, and no manifest, where there is none of them any more."""
     request = attempt.request
-    parts = list(land_parts(attempt, DocumentStream(batches, request.part_bytes), deployment.raw))
+    parts = list(land_parts(attempt, DocumentStream(map(Batch, batches), request.part_bytes), deployment.raw))
     if not parts:
         return None
     asked = {"database": request.dataset.database, "collection": request.dataset.collection, "by": "_id"}

@@ -81,7 +81,7 @@ class KeyReader:
     def scan(self) -> Iterator[pa.Table]:
         """All keys, as tables of the key's columns, `STAMP` and `SOURCE`, unsorted and in bounded memory."""
         for batch in scan_documents(self.client, self.dataset, {}, self.projection):
-            yield from self._tables(batch)
+            yield from self._tables(batch.data)
 
     def present(self, keys: Sequence[Key]) -> set[Key]:
         """Which of these keys the source has now."""
@@ -89,7 +89,7 @@ class KeyReader:
         for start in range(0, len(keys), AT_ONCE):
             chosen = self._filter(keys[start : start + AT_ONCE])
             for batch in scan_documents(self.client, self.dataset, chosen, self.projection):
-                for table in self._tables(batch):
+                for table in self._tables(batch.data):
                     found |= wanted & set(_keys_of(table, self.dataset))
         return found
 
@@ -97,7 +97,7 @@ class KeyReader:
         """The documents of these `_id`s as the server sends them, in batches."""
         for start in range(0, len(ids), AT_ONCE):
             chosen = {"_id": {"$in": list(ids[start : start + AT_ONCE])}}
-            yield from scan_documents(self.client, self.dataset, chosen)
+            yield from (batch.data for batch in scan_documents(self.client, self.dataset, chosen))
 
     def _filter(self, keys: Sequence[Key]) -> dict[str, Any]:
         fields = [self.dataset.column(name).field for name in self.dataset.key]

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tideline.land.framing import DocumentStream, frame
+from tideline.land.framing import Batch, DocumentStream, frame
 
 SMALL = bson.encode({"a": 1})
 
 
-def parts_of(batches, part_bytes):
+def parts_of(batches, part_bytes, counts=None):
     """(bytes, records) of each part, read in odd little pieces."""
     found = []
-    for body in DocumentStream(iter(batches), part_bytes).parts():
+    given = map(Batch, batches, counts or [None] * len(batches))
+    for body in DocumentStream(given, part_bytes).parts():
         pieces = []
         while piece := body.read(7):
             pieces.append(piece)
@@ -30,11 +31,12 @@ def parts_of(batches, part_bytes):
 @given(
     sizes=st.lists(st.lists(st.integers(0, 60), max_size=8), max_size=6),
     part_bytes=st.integers(1, 300),
+    counted=st.booleans(),
 )
-def test_parts_hold_all_documents_in_order_and_keep_to_their_size(sizes, part_bytes):
+def test_parts_hold_all_documents_in_order_and_keep_to_their_size(sizes, part_bytes, counted):
     batches = [b"".join(bson.encode({"x": "y" * size}) for size in batch) for batch in sizes]
 
-    parts = parts_of(batches, part_bytes)
+    parts = parts_of(batches, part_bytes, list(map(len, sizes)) if counted else None)
 
     assert b"".join(body for body, _ in parts) == b"".join(batches)
     assert sum(records for _, records in parts) == sum(map(len, sizes))

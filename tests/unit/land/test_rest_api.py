@@ -299,7 +299,7 @@ def test_more_items_than_one_reply_holds_need_declared_paging(landing, site, rep
     assert_nothing_committed()
 
 
-@pytest.mark.parametrize("total", ["many", "-1", "1.5", "٣"])
+@pytest.mark.parametrize("total", ["many", "-1", "1.5", "٣", "9" * 5_000])
 def test_a_total_that_is_no_number_says_nothing(landing, site, reply, store, total):
     site.script = [
         reply(raw=b""),
@@ -442,6 +442,52 @@ def test_rows_added_after_a_full_last_page_of_unknown_urls_are_not_missed(landin
     second, _ = landing(posts(paging=None), previous=first)
 
     assert snapshot(store, second) == [*rows(2), {"id": 8}, {"id": 9}]
+
+
+A, B = {"ETag": '"1"', "Link": "</posts?c=x>; rel=next"}, {"ETag": '"2"'}
+
+
+def test_a_page_that_follows_a_short_one_behind_links_is_not_missed(landing, site, reply, store):
+    """Pages behind links are of any size, and a 304 need not say what follows: the last one is asked again."""
+    script = [reply(rows(3), headers=A), reply([{"id": 8}], headers=B)]
+    site.script = list(script)
+    first, _ = landing(posts(paging=None))
+    longer = reply([{"id": 8}], headers={**B, "Link": "</posts?c=y>; rel=next"})
+    whole = [script[0], longer, reply([{"id": 9}], headers={"ETag": '"3"'})]
+    site.script = [reply(status=304), reply(status=304), longer, *whole]
+
+    second, _ = landing(posts(paging=None), previous=first)
+
+    assert snapshot(store, second) == [*rows(3), {"id": 8}, {"id": 9}]
+
+
+@pytest.mark.parametrize("etag", ['"2"', '"4"'], ids=["as it was", "changed meanwhile"])
+def test_short_last_pages_behind_links_cost_one_request_more(landing, site, reply, store, etag):
+    script = [reply(rows(3), headers=A), reply([{"id": 8}], headers=B)]
+    site.script = list(script)
+    first, _ = landing(posts(paging=None))
+    site.requests.clear()
+    site.script = [reply(status=304), reply(status=304), reply([{"id": 8}], headers={"ETag": etag}), *script]
+
+    second, _ = landing(posts(paging=None), previous=first)
+
+    assert second.unchanged == (etag == '"2"')
+    assert len(site.requests) == (3 if second.unchanged else 5)
+
+
+@pytest.mark.parametrize(
+    "head", [{"Link": "</posts?c=x>; rel=next"}, {"X-Total-Count": "4"}], ids=["link", "total"]
+)
+def test_a_304_whose_head_says_that_there_is_more_is_not_believed(landing, site, reply, store, head):
+    """A server that pages without being asked: the first page, and its ETag, stay as they are."""
+    site.script = [reply(rows(3), headers={"ETag": '"1"'})]
+    first, _ = landing(posts(paging=None))
+    link = {"ETag": '"1"', "Link": "</posts?c=x>; rel=next"}
+    site.script = [reply(status=304, headers=head), reply(rows(3), headers=link), reply([{"id": 3}])]
+
+    second, _ = landing(posts(paging=None), previous=first)
+
+    assert snapshot(store, second) == rows(4)
 
 
 def test_an_unchanged_listing_may_end_in_a_missing_page(twice, reply):

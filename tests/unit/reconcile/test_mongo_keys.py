@@ -12,6 +12,7 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
 from tideline.catalog.model import MongoDataset
+from tideline.land.framing import Batch
 from tideline.reconcile import mongo_keys
 from tideline.reconcile.mongo_keys import SOURCE, STAMP, KeyReader, id_of, split_documents
 
@@ -39,7 +40,7 @@ def source(monkeypatch):
     def scan(client, dataset, criteria, projection=None):
         made.asked.append((criteria, projection))
         if made.documents:
-            yield b"".join(bson.encode(each) for each in made.documents)
+            yield Batch(b"".join(bson.encode(each) for each in made.documents))
 
     monkeypatch.setattr(mongo_keys, "scan_documents", scan)
     return made
