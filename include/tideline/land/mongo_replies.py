@@ -27,6 +27,9 @@ _PREFIXED = {0x02: 4, 0x03: 0, 0x04: 0, 0x05: 5, 0x0D: 4, 0x0E: 4}
 """What a value has beyond the length that it begins with."""
 _EMPTY_ARRAY = _INT32.pack(5) + b"\0"
 _BATCHES = (b"firstBatch", b"nextBatch")
+_UNKNOWN = (
+    AttributeError, LookupError, StopIteration, TypeError, ValueError, bson.InvalidBSON, struct.error,
+)  # fmt: skip
 _LENIENT = CodecOptions[dict[str, Any]](unicode_decode_error_handler="replace")
 
 
@@ -70,7 +73,7 @@ def reply_of(payload: memoryview) -> dict[str, Any] | None:
         array = payload[found.start : found.end]
         data = bson._array_of_documents_to_buffer(array)
         reply: dict[str, Any] = bson.decode(_without(payload, cursor, found), _LENIENT)
-    except (AttributeError, StopIteration, LookupError, TypeError, ValueError, struct.error, bson.InvalidBSON):
+    except _UNKNOWN:
         return None
     batch = Batch(bytes(data), _count(array, len(data)))
     reply["cursor"][found.name.decode()] = [batch] if data else []
