@@ -18,6 +18,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from devstack.process import Program, module, start
 from devstack.servers import mongodb
+from tideline.land.mongo_replies import find_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,6 +231,15 @@ def test_batches_end_with_the_last_document(db: Database[dict[str, Any]]) -> Non
     assert [size for size in sizes if size] == [10, 10, 5]
     assert len(list(db.batches.find(batch_size=25))) == 25
     assert len(list(db.batches.find().limit(-7))) == 7
+
+
+def test_batches_are_cut_out_of_replies_and_counted(db: Database[dict[str, Any]]) -> None:
+    db.replies.insert_many([{"_id": n, "text": "x" * n} for n in range(25)])
+    raw = b"".join(db.replies.find_raw_batches(batch_size=10))
+    with find_batches(db.replies, {}, None, 10) as cursor:
+        batches = [batch for batch in cursor if batch.data]
+    assert b"".join(batch.data for batch in batches) == raw
+    assert [batch.records for batch in batches] == [10, 10, 5]
 
 
 def test_a_batch_stays_below_what_a_client_accepts(db: Database[dict[str, Any]]) -> None:
