@@ -18,6 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import psutil  # which Airflow itself needs
 
@@ -26,7 +27,7 @@ from tideline.errors import SettingsError
 from tideline.window import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,8 @@ BIN = Path(sys.executable).parent
 UI_PORT = "TIDELINE_UI_PORT"
 START_SECONDS = 180
 STOP_SECONDS = 30
+MARK = "TIDELINE_STANDALONE"
+"""In the environment of one `airflow standalone` and of all that it starts, with a value of its own."""
 
 
 def environment(home: Path, connections: Mapping[str, str], dbt_mode: str) -> dict[str, str]:
@@ -114,13 +117,14 @@ class Standalone:
     """A running `airflow standalone`."""
 
     process: subprocess.Popen[bytes]
+    mark: str
     url: str
     user: str
     password: str
 
     def stop(self) -> None:
         """End the whole group: standalone by itself leaves scheduler, API server and triggerer behind."""
-        stop_group(self.process)
+        stop_group(self.process, self.mark)
 
 
 def start_standalone(env: Mapping[str, str], home: Path, port: int) -> Standalone:
@@ -132,7 +136,9 @@ def start_standalone(env: Mapping[str, str], home: Path, port: int) -> Standalon
     require_free(port, "the Airflow UI", UI_PORT)
     url = f"http://127.0.0.1:{port}"
     log = home / "standalone.log"
+    mark = uuid4().hex
     ports = {
+        MARK: mark,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
@@ -153,10 +159,10 @@ def start_standalone(env: Mapping[str, str], home: Path, port: int) -> Standalon
     try:
         _wait_for(process, url, passwords, log)
     except BaseException:
-        stop_group(process)
+        stop_group(process, mark)
         raise
     user, password = next(iter(json.loads(passwords.read_text()).items()))
-    return Standalone(process, url, user, password)
+    return Standalone(process, mark, url, user, password)
 
 
 def _wait_for(process: subprocess.Popen[bytes], url: str, passwords: Path, log: Path) -> None:
@@ -179,9 +185,8 @@ def _answers(url: str) -> bool:
     return all((state.get(part) or {}).get("status") == "healthy" for part in ("metadatabase", "scheduler"))
 
 
-def stop_group(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the process group, SIGKILL to what is left of it, and of tasks in groups of their own."""
-    tasks = _descendants(process)
+def stop_group(process: subprocess.Popen[bytes], mark: str) -> None:
+    """SIGTERM to the process group, SIGKILL to what is left of it, and to tasks: they have their own groups."""
     for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
         try:
             os.killpg(process.pid, number)
@@ -190,16 +195,18 @@ def stop_group(process: subprocess.Popen[bytes]) -> None:
         if _group_ends(process, seconds):
             break
     process.wait()
-    for task in tasks:
-        with suppress(psutil.NoSuchProcess):
-            task.kill()
+    while tasks := list(_marked(mark)):
+        for task in tasks:
+            with suppress(psutil.NoSuchProcess):
+                task.kill()
+        psutil.wait_procs(tasks, timeout=STOP_SECONDS)
 
 
-def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
 
 
 def _group_ends(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -67,6 +67,7 @@ def server(loaded, tmp_path_factory):
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "vera:viewer",
         "AIRFLOW__API_AUTH__JWT_SECRET": "for this test only " * 4,
         "TIDELINE_DEADLINE_SECONDS": "60",
+        airflow_home.MARK: str(home),
     }
     (home / "simple_auth_manager_passwords.json.generated").write_text('{"vera": "v"}')
     airflow_home.migrate(env, home / "migrate.log")
@@ -81,7 +82,7 @@ def server(loaded, tmp_path_factory):
             token = json.load(reply)["access_token"]
         yield SimpleNamespace(url=url, token=token, log=home / "api.log")
     finally:
-        airflow_home.stop_group(process)
+        airflow_home.stop_group(process, str(home))
 
 
 def _until_it_answers(url, process, log):

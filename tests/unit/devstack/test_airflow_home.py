@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import psutil
+import pytest
 
 from devstack import airflow_home
 
 PARENT = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-print(child.pid, flush=True)
-child.wait()
+sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+for start in range(2):
+    print(subprocess.Popen(sleep, start_new_session=True).pid, flush=True)
+if sys.argv[1] == "waits":
+    sys.stdin.read()
 """
 
 
-def test_a_task_in_a_group_of_its_own_ends_with_airflow():
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    )
-    with parent:
-        child = psutil.Process(int(parent.stdout.readline()))
-        airflow_home.stop_group(parent)
-    gone, alive = psutil.wait_procs([child], timeout=10)
-    assert (gone, alive) == ([child], [])
+@pytest.mark.parametrize("parent", ["waits", "is gone"])
+def test_tasks_in_groups_of_their_own_end_with_airflow(parent):
+    env = {**os.environ, airflow_home.MARK: "this one"}
+    command = [sys.executable, "-c", PARENT, parent]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with (
+        subprocess.Popen(command, env=env, start_new_session=True, **pipes) as process,
+        subprocess.Popen(command, env={**env, airflow_home.MARK: "other"}, **pipes) as other,
+    ):
+        tasks, others = (
+            [psutil.Process(int(each.stdout.readline())) for _ in range(2)] for each in (process, other)
+        )
+        if parent == "is gone":
+            process.wait()
+        airflow_home.stop_group(process, "this one")
+        try:
+            assert psutil.wait_procs(tasks, timeout=10)[1] == []
+            assert all(each.is_running() for each in others)
+        finally:
+            for each in others:
+                each.kill()
+            other.kill()
