@@ -186,7 +186,7 @@ def _answers(url: str) -> bool:
 
 
 def stop_group(process: subprocess.Popen[bytes], mark: str) -> None:
-    """SIGTERM to the process group, SIGKILL to what is left of it, and to tasks: they have their own groups."""
+    """SIGTERM to the process group, SIGKILL to what is left of it, and to tasks, in groups of their own."""
     for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
         try:
             os.killpg(process.pid, number)
