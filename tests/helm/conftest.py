@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from charts import CHART, ROOT, VALUES, Renderer, helm_binary, official, stub
+from charts import CHART, VALUES, Renderer, combined, helm_binary, official, stub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,4 @@ def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
 def combination(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """The arguments of one supported combination of values."""
     path: Path = request.param
-    base = {"kind": "values-kind.yaml", "gke": "values-gke.yaml"}.get(path.stem.split("-")[0])
-    first = ("-f", str(ROOT / "helm" / base)) if base else ()
-    return (*first, "-f", str(path))
+    return combined(path)

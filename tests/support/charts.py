@@ -13,15 +13,30 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "tideline"
 VALUES = sorted((CHART / "ci").glob("*.yaml"))
 KUBERNETES = ("1.31.0", "1.32.0", "1.33.0", "1.34.0", "1.35.0")
+TASK_PODS = {
+    "pod_template_file.yaml": "task's pod",
+    "extract.yaml": "extract's pod",
+    "transform.yaml": "transform's pod",
+}
 STUB = """{{- /* nothing: the official chart's place */ -}}"""
+
+
+def combined(path: Path) -> tuple[str, ...]:
+    """Helm's arguments for a file of `ci/`: the values file it is named after, `gke.yaml` before what varies it, then it."""
+    family = path.stem.partition("-")[0]
+    before = [ROOT / "helm" / f"values-{family}.yaml", CHART / "ci" / f"{family}.yaml"]
+    return tuple(a for file in dict.fromkeys((*before, path)) if file.is_file() for a in ("-f", str(file)))
 
 
 def helm_binary() -> str | None:
@@ -55,6 +70,33 @@ class Renderer:
         command = [self.helm, "template", "tideline", str(self.chart), "-n", "tideline"]
         command += ["--kube-version", kubernetes, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def pod_of(document: dict[str, Any]) -> dict[str, Any] | None:
+    spec = document.get("spec") or {}
+    match document["kind"]:
+        case "Pod":
+            return spec
+        case "CronJob":
+            return spec["jobTemplate"]["spec"]["template"]["spec"]
+        case "Deployment" | "StatefulSet" | "DaemonSet" | "Job":
+            return spec["template"]["spec"]
+    return None
+
+
+def pods(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """(name, document, pod) of all that runs, the pods of tasks too."""
+    for document in documents:
+        if pod := pod_of(document):
+            yield f"{document['kind']} {document['metadata']['name']}", document, pod
+        for name, text in (document.get("data") or {}).items() if document["kind"] == "ConfigMap" else ():
+            if name in TASK_PODS:
+                task = yaml.safe_load(text)
+                yield TASK_PODS[name], task, task["spec"]
+
+
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
 
 
 def official(helm: str, chart: Path) -> bool:

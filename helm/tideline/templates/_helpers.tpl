@@ -66,6 +66,31 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 {{- end }}
 
+{{/*
+A secrets backend as JSON: its class, its arguments with their defaults, those it cannot do without, and the port it is asked on.
+Variables and configuration are not asked for: Tideline has none there, and each question takes a round trip.
+*/}}
+{{- define "tideline.secretsBackend" -}}
+{{- $given := .Values.secretsBackend.arguments -}}
+{{- $known := dict "arguments" dict "required" list -}}
+{{- if eq .Values.secretsBackend.kind "gcp" -}}
+{{- $known = dict "class" "airflow.providers.google.cloud.secrets.secret_manager.CloudSecretManagerBackend" "required" (list "project_id")
+    "arguments" (dict "connections_prefix" "airflow-connections" "variables_prefix" nil "config_prefix" nil) -}}
+{{- else if eq .Values.secretsBackend.kind "aws" -}}
+{{- $known = dict "class" "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend" "required" (list "region_name")
+    "arguments" (dict "connections_prefix" "airflow/connections" "variables_prefix" nil "config_prefix" nil) -}}
+{{- else if eq .Values.secretsBackend.kind "vault" -}}
+{{- $known = dict "class" "airflow.providers.hashicorp.secrets.vault.VaultBackend" "required" (list "url" "kubernetes_role")
+    "arguments" (dict "connections_path" "airflow/connections" "variables_path" nil "config_path" nil "mount_point" "secret"
+      "auth_type" "kubernetes" "kubernetes_jwt_path" "/var/run/secrets/vault/token") -}}
+{{- end -}}
+{{- $url := get $given "url" | default "https://" | toString -}}
+{{- $port := regexFind ":[0-9]+" $url | trimPrefix ":" | default (ternary "80" "443" (hasPrefix "http:" $url)) -}}
+{{- $_ := set $known "port" (int $port) -}}
+{{- range $name, $value := $given }}{{ $_ := set $known.arguments $name $value }}{{ end -}}
+{{- toJson $known -}}
+{{- end }}
+
 {{/* What Airflow's pods may reach: names, one another, the small servers of this release, and what the values list. */}}
 {{- define "tideline.egress" -}}
 - to: [{namespaceSelector: {}}]
@@ -81,6 +106,9 @@ capabilities: {drop: [ALL]}
 {{- if contains "KubernetesExecutor" .Values.airflow.executor }}
 - {{ with .Values.networkPolicy.kubernetesApi }}to: {{- toYaml . | nindent 4 }}
   {{ end }}ports: [{port: 443, protocol: TCP}, {port: 6443, protocol: TCP}]
+{{- end }}
+{{- if .Values.secretsBackend.kind }}
+- ports: [{port: {{ (include "tideline.secretsBackend" . | fromJson).port }}, protocol: TCP}]
 {{- end }}
 {{- with .Values.networkPolicy.egress }}
 {{ toYaml . }}
@@ -108,7 +136,9 @@ spec:
       securityContext: {{ toJson .airflow.securityContexts.containers }}
       envFrom:
         - configMapRef: {name: tideline-settings}
-        - secretRef: {name: {{ .connections | quote }}}
+        {{- with .connections }}
+        - secretRef: {name: {{ . | quote }}}
+        {{- end }}
       env:
         - {name: AIRFLOW_HOME, value: /opt/airflow}
         - {name: AIRFLOW__CORE__EXECUTOR, value: LocalExecutor}
@@ -118,6 +148,9 @@ spec:
         - {name: tmp, mountPath: /tmp}
         - {name: logs, mountPath: /opt/airflow/logs}
         - {name: catalog, mountPath: /opt/airflow/catalog, readOnly: true}
+        {{- range .airflow.workers.kubernetes.extraVolumeMounts }}
+        - {{ toJson . }}
+        {{- end }}
   volumes:
     - name: config
       configMap: {name: {{ .airflow.fullnameOverride }}-config}
@@ -127,4 +160,7 @@ spec:
       emptyDir: {sizeLimit: 8Gi}
     - name: logs
       emptyDir: {sizeLimit: 1Gi}
+    {{- range .airflow.workers.kubernetes.extraVolumes }}
+    - {{ toJson . }}
+    {{- end }}
 {{- end }}

@@ -1,0 +1,78 @@
+"""Who reaches whom, computed from the rendered NetworkPolicies: what is needed, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from charts import CHART, combined
+from policies import OUTSIDE, STRANGER, Peer, airflow, allowed, own, reached
+
+if TYPE_CHECKING:
+    from charts import Renderer
+
+AIRFLOW = {
+    name: airflow(name)
+    for name in ("scheduler", "api-server", "dag-processor", "triggerer", "worker", "database-cleanup")
+}
+PROMETHEUS = Peer({"app": "prometheus"}, "monitoring")
+EVERYBODY = {
+    **AIRFLOW,
+    **{name: own(name) for name in ("migrate", "smoke", "postgres", "demo")},
+    "statsd": airflow("statsd"),
+    "pgbouncer": airflow("pgbouncer"),
+    "stranger": STRANGER,
+    "prometheus": PROMETHEUS,
+    "somebody elsewhere": Peer({"app": "prometheus"}, "default"),
+}
+DATABASE = {"scheduler", "api-server", "dag-processor", "triggerer", "database-cleanup"}
+"""What of Airflow speaks to its database; tasks speak to the API server."""
+
+
+def policies(renderer: Renderer, name: str) -> list[dict[str, Any]]:
+    documents = renderer.documents(*combined(CHART / "ci" / name))
+    found = [d["spec"] for d in documents if d["kind"] == "NetworkPolicy"]
+    assert found
+    return found
+
+
+def test_on_a_laptop_only_airflow_reaches_postgres_and_the_shop(renderer: Renderer) -> None:
+    rules = policies(renderer, "kind.yaml")
+    assert reached(rules, EVERYBODY, own("postgres"), 5432) == DATABASE | {"migrate"}
+    assert reached(rules, EVERYBODY, own("demo"), 27017) == {*AIRFLOW, "statsd", "pgbouncer"}
+    assert not reached(rules, EVERYBODY, airflow("scheduler"), 5432)
+
+
+@pytest.mark.parametrize("name", ["kind.yaml", "gke.yaml", "aws.yaml"])
+def test_tasks_reach_the_api_server_and_strangers_do_not(renderer: Renderer, name: str) -> None:
+    found = reached(policies(renderer, name), EVERYBODY, airflow("api-server"), 8080)
+    assert found == {*AIRFLOW, "statsd", "pgbouncer", "smoke"} - {"api-server"}
+
+
+def test_metrics_come_in_and_only_monitoring_reads_them(renderer: Renderer) -> None:
+    rules = policies(renderer, "gke-pgbouncer.yaml")
+    assert reached(rules, EVERYBODY, airflow("statsd"), 9125) == {*AIRFLOW, "pgbouncer"}
+    assert reached(rules, EVERYBODY, airflow("statsd"), 9102) == {"prometheus"}
+    assert reached(rules, EVERYBODY, airflow("pgbouncer"), 9127) == {"prometheus"}
+
+
+def test_the_pool_is_for_what_speaks_to_the_database(renderer: Renderer) -> None:
+    rules = policies(renderer, "gke-pgbouncer.yaml")
+    assert reached(rules, EVERYBODY, airflow("pgbouncer"), 6543) == DATABASE
+    for name in ("pgbouncer", "migrate"):  # a migration goes past the pool
+        assert allowed(rules, EVERYBODY[name], OUTSIDE, 5432)
+
+
+@pytest.mark.parametrize(
+    ("name", "port"), [("gke-secret-manager.yaml", 443), ("aws.yaml", 443), ("gke-vault.yaml", 8200)]
+)
+def test_the_store_of_secrets_is_reached_by_what_opens_connections(
+    renderer: Renderer, name: str, port: int
+) -> None:
+    rules = policies(renderer, name)
+    for component in ("scheduler", "api-server", "triggerer", "worker"):
+        assert allowed(rules, airflow(component), OUTSIDE, port)
+
+
+def test_a_store_on_a_port_of_its_own_is_reached_only_where_it_is_named(renderer: Renderer) -> None:
+    assert not allowed(policies(renderer, "gke.yaml"), airflow("worker"), OUTSIDE, 8200)
