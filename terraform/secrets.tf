@@ -26,3 +26,31 @@ resource "google_secret_manager_secret_iam_member" "reads" {
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.secrets_reader.member
 }
+
+# Connections that Airflow reads by itself (secretsBackend in the chart's values), each by the roles whose tasks open it.
+locals {
+  shared_connections = {
+    tideline_lake      = ["extract", "transform", "light", "web"]
+    tideline_warehouse = ["extract", "light", "web"]
+  }
+  connections = length(var.airflow_connections) == 0 ? {} : merge(
+    { for connection in var.airflow_connections : connection => ["extract", "light"] }, local.shared_connections,
+  )
+}
+
+resource "google_secret_manager_secret" "connection" {
+  for_each  = local.connections
+  secret_id = "airflow-connections-${each.key}"
+  replication {
+    auto {}
+  }
+}
+
+resource "google_secret_manager_secret_iam_member" "opens" {
+  for_each = merge([
+    for connection, roles in local.connections : { for role in roles : "${connection}-${role}" => { connection = connection, role = role } }
+  ]...)
+  secret_id = google_secret_manager_secret.connection[each.value.connection].id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.each[each.value.role].member
+}

@@ -25,6 +25,12 @@ variable "sources" {
   default     = ["shop_mongodb", "shop_s3", "jsonplaceholder"]
 }
 
+variable "airflow_connections" {
+  type        = set(string)
+  description = "Connections of sources that Airflow reads from Secret Manager by itself, such as tideline_mongodb; with any, lake and warehouse too."
+  default     = []
+}
+
 variable "namespace" {
   type        = string
   description = "The Kubernetes namespace that the chart is installed in."

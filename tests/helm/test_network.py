@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from charts import CHART, combined
+from charts import CHART, combined, pods
 from policies import OUTSIDE, STRANGER, Peer, airflow, allowed, own, reached
 
 if TYPE_CHECKING:
@@ -34,6 +34,21 @@ def policies(renderer: Renderer, name: str) -> list[dict[str, Any]]:
     found = [d["spec"] for d in documents if d["kind"] == "NetworkPolicy"]
     assert found
     return found
+
+
+def test_these_are_airflows_pods(renderer: Renderer) -> None:
+    if not renderer.official:
+        pytest.skip("Airflow's pods are made by the official chart, which could not be had")
+    documents = renderer.documents(*combined(CHART / "ci" / "gke-pgbouncer.yaml"))
+    labels = [labels_of(document) for _, document, _ in pods(documents)]
+    components = {each["component"] for each in labels if each.get("tier") == "airflow"}
+    assert components == {*AIRFLOW, "statsd", "pgbouncer"}
+
+
+def labels_of(document: dict[str, Any]) -> dict[str, str]:
+    spec = document["spec"]
+    template = spec.get("jobTemplate", {}).get("spec", spec).get("template", document)
+    return template["metadata"]["labels"]
 
 
 def test_on_a_laptop_only_airflow_reaches_postgres_and_the_shop(renderer: Renderer) -> None:

@@ -77,12 +77,15 @@ def test_no_account_has_a_key_and_no_secret_has_a_value() -> None:
     assert not re.search(r'password\s*=\s*"', text)
 
 
-def local(name: str) -> dict[str, Any]:
-    """A local value's keys without their quotes, and its values as text or lists of text."""
-    bodies = [
+def all_locals() -> list[dict[str, Any]]:
+    return [
         block for path in FILES for block in hcl2.loads(path.read_text(encoding="utf-8")).get("locals", [])
     ]
-    body = next(block[name] for block in bodies if name in block)
+
+
+def local(name: str) -> dict[str, Any]:
+    """A local value's keys without their quotes, and its values as text or lists of text."""
+    body = next(block[name] for block in all_locals() if name in block)
     plain = {k.strip('"'): v for k, v in body.items() if not k.startswith("__")}
     return {
         k: [each.strip('"') for each in v] if isinstance(v, list) else str(v).strip('"')
@@ -99,6 +102,21 @@ def test_each_role_has_its_part_of_the_lake_and_one_changes_the_warehouse() -> N
     assert views == {"extract": "tideline_ops", "web": "tideline_ops", "analyst": "marts"}
     edits = RESOURCES["google_bigquery_dataset_iam_member.edits"]
     assert '["light"]' in str(edits["member"])
+
+
+def test_each_connection_is_opened_by_those_whose_tasks_need_it() -> None:
+    shared = local("shared_connections")
+    assert shared == {
+        "tideline_lake": ["extract", "transform", "light", "web"],
+        "tideline_warehouse": ["extract", "light", "web"],
+    }
+    of_sources = str(next(b["connections"] for b in all_locals() if "connections" in b))
+    assert re.findall(r"extract|transform|light|web|analyst", of_sources.partition("local.")[0]) == [
+        "extract",
+        "light",
+    ]
+    opens = RESOURCES["google_secret_manager_secret_iam_member.opens"]
+    assert "each.value.role" in str(opens["member"])
 
 
 def test_an_analyst_reads_the_marts_and_nothing_else() -> None:
