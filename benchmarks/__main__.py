@@ -30,6 +30,7 @@ COSTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "api": costs.api,
     "airflow": costs.airflow,
     "models": costs.models,
+    "pages": costs.pages,
 }
 REPEAT = 3
 

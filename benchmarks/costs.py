@@ -1,11 +1,12 @@
-"""Costs that do not grow with data: the API in a warm process, and what Airflow makes of us."""
+"""Costs in seconds: the API in a warm process, what Airflow makes of us, dbt, the dashboard's pages."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import statistics
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,19 @@ from devstack.stack import Stack
 from tideline.window import hour_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from benchmarks.sections import Bench
+    from devstack.shop.targets import Targets
 
 API_ROWS = 810
 API_ROUNDS = 5
 SEED = 7
 ONE_MODEL = "fct_orders"
+PAGES_SCALE = 10
+DRIVER = ROOT / "tests" / "support"
+"""Where the browser's driver is."""
 DAG_FILE = ROOT / "dags" / "tideline_hourly.py"
 STEPS = {
     "task_land_documents": ("land", "bench_mongodb.documents"),
@@ -58,30 +66,75 @@ def airflow(bench: Bench) -> Costs:
 
 def models(bench: Bench) -> Costs:
     """Seconds of `dbt build` on the emulator at SCALE=1: the first, the next hour's, one model by itself."""
-    state = CACHE / "models"
-    shutil.rmtree(state, ignore_errors=True)
-    anchor = hour_of(datetime.now(UTC)) - timedelta(hours=2)
-    bench.say("the models: filling the warehouse")
-    with Stack(state, offline=True) as stack, stack.targets() as targets:
-        shop = Shop(SEED, 1, anchor)
-        shop.open(targets)
-        environment = airflow_home.environment(state / "airflow", stack.environment, "local")
-        build = Task("models:build", {"target": str(state / "target")}, environment=environment)
-        one = replace(build, arguments={**build.arguments, "select": ONE_MODEL})
-        found: dict[str, Measured] = {}
-        try:
+    found: dict[str, Measured] = {}
+    try:
+        with _living(bench, "models", scale=1) as world:
+            one = replace(world.build, arguments={**world.build.arguments, "select": ONE_MODEL})
             for hour, name in enumerate(("dbt_first", "dbt_hour")):
-                shop.advance(hour, targets)
-                end = anchor + timedelta(hours=hour + 1)
-                perform(Task("models:fill", {"end": end.isoformat()}, environment=environment))
+                world.fill(hour)
                 bench.say(f"the models: {name}")
-                found[name] = measure(build, bench.servers.pids)
+                found[name] = measure(world.build, bench.servers.pids)
             found["dbt_model"] = measure(one, bench.servers.pids)
-        except RunError as error:
-            return {"dbt_hour": str(error)}
+    except RunError as error:
+        return {"dbt_hour": str(error)}
     costs: Costs = {name: run.wall_seconds for name, run in found.items()}
     costs |= {f"{name}_cpu": run.cpu_seconds for name, run in found.items()}
     return costs | {"dbt_nodes": found["dbt_hour"].output["nodes"]}
+
+
+def pages(bench: Bench) -> Costs:
+    """Seconds of each page of the dashboard at SCALE=10, in a browser."""
+    from dashboard.launch import install
+    from devstack.process import StackError
+
+    try:
+        python = install()
+        with _living(bench, "pages", scale=PAGES_SCALE) as world:
+            world.fill(0)
+            bench.say("the pages: dbt build")
+            perform(replace(world.build, arguments={**world.build.arguments, "tests": False}))
+            bench.say("the pages: in a browser")
+            arguments = {
+                "warehouse": world.warehouse,
+                "python": str(python),
+                "folder": str(world.state / "site"),
+            }
+            return perform(Task("pages:show", arguments, environment={"PYTHONPATH": str(DRIVER)}))
+    except (RunError, StackError) as error:
+        return {"pages": str(error)}
+
+
+@dataclass(frozen=True)
+class _World:
+    """Servers with a living shop, and how its warehouse is filled and built."""
+
+    state: Path
+    shop: Shop
+    targets: Targets
+    environment: dict[str, str]
+    warehouse: str
+
+    @property
+    def build(self) -> Task:
+        return Task("models:build", {"target": str(self.state / "target")}, environment=self.environment)
+
+    def fill(self, hour: int) -> None:
+        """Let the shop live an hour, and merge everything up to its end."""
+        self.shop.advance(hour, self.targets)
+        end = self.shop.scope.anchor + timedelta(hours=hour + 1)
+        perform(Task("models:fill", {"end": end.isoformat()}, environment=self.environment))
+
+
+@contextmanager
+def _living(bench: Bench, name: str, *, scale: float) -> Iterator[_World]:
+    state = CACHE / name
+    shutil.rmtree(state, ignore_errors=True)
+    bench.say(f"the {name}: filling the warehouse")
+    with Stack(state, offline=True) as stack, stack.targets() as targets:
+        shop = Shop(SEED, scale, hour_of(datetime.now(UTC)) - timedelta(hours=2))
+        shop.open(targets)
+        environment = airflow_home.environment(state / "airflow", stack.environment, "local")
+        yield _World(state, shop, targets, environment, str(stack.warehouse_url))
 
 
 def _parse(bench: Bench) -> Costs:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 MEMORY_BYTES = 300 * MB
+PAGE_SECONDS = 1.0
 GROWTH = 1.10
 """How much more memory a larger input may take."""
 
@@ -50,6 +51,7 @@ def judge(findings: Findings, sections: Collection[str]) -> list[Goal]:
         "api": _api,
         "airflow": _airflow,
         "models": _models,
+        "pages": _pages,
     }
     return [goal for name, goals in wanted.items() if name in sections for goal in goals(findings)]
 
@@ -105,6 +107,23 @@ def _airflow(f: Findings) -> Iterable[Goal]:
 
 def _models(f: Findings) -> Iterable[Goal]:
     yield _seconds(f, "dbt build of the project after an hour ≤ 30 s", "dbt_hour", 30.0)
+
+
+def _pages(f: Findings) -> Iterable[Goal]:
+    pages = f.costs.get("pages")
+    for kind, what in (
+        ("first", "for the first time"),
+        ("again", "again"),
+        ("filter", "with another period"),
+    ):
+        wanted = f"SCALE=10: the slowest page, opened {what}, ≤ 1 s"
+        seconds = [page[kind] for page in pages.values() if page[kind]] if isinstance(pages, dict) else []
+        slowest = max(seconds, default=None)
+        yield Goal(
+            wanted,
+            "not measured" if slowest is None else f"{slowest:.2f} s",
+            None if slowest is None else slowest <= PAGE_SECONDS,
+        )
 
 
 def _ratio(

@@ -107,6 +107,23 @@ def _models(costs: Mapping[str, Any]) -> str:
     return f"dbt build on the emulator, {costs['dbt_nodes']} nodes: {', '.join(texts)}"
 
 
+def _pages(pages: Mapping[str, Any] | str) -> list[str]:
+    if isinstance(pages, str):
+        return [f"not measured: the pages: {pages}"]
+    head = (
+        f"{'page, SCALE=10, in Chromium: seconds until it stands':52} {'first':>7} {'again':>7} {'filter':>7}"
+    )
+    return [head] + [
+        f"  {title:50} "
+        + " ".join(f"{_page_seconds(page[kind]):>7}" for kind in ("first", "again", "filter"))
+        for title, page in pages.items()
+    ]
+
+
+def _page_seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f}"
+
+
 def _remarks(findings: Findings) -> list[str]:
     costs = findings.costs
     lines = [f"not measured: {s.label}: {s.failure}" for s in findings.series.values() if s.failure]
@@ -119,6 +136,8 @@ def _remarks(findings: Findings) -> list[str]:
         lines.append(f"a task before its first row (imports, connections): {', '.join(texts)}")
     if "dbt_hour" in costs:
         lines.append(_models(costs))
+    if "pages" in costs:
+        lines += _pages(costs["pages"])
     if "chain_link" in costs:
         lines.append(f"a link of a chain of tasks, LocalExecutor: {_text(costs['chain_link'])}")
     loads = [run.foreign_cores for series in findings.series.values() for run in series.runs]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from benchmarks.paths import ROOT
@@ -34,14 +36,32 @@ def fill(*, end: str) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def build(*, target: str, select: str | None = None) -> dict[str, Any]:
-    """`dbt build` of the project, or of one model with its tests, in this process."""
+def build(
+    *, target: str, select: str | None = None, tests: bool = True, statements: str | None = None
+) -> dict[str, Any]:
+    """`dbt build` of the project, or of one model with its tests, in this process.
+
+    Args:
+        target: Where dbt writes.
+        select: The model.
+        tests: Whether the data are tested too.
+        statements: A file for what was asked of the warehouse: a JSON list of pairs, node and SQL.
+    """
     from dbt.cli.main import dbtRunner
+
+    said: list[tuple[str, str]] = []
+
+    def listen(event: Any) -> None:
+        if event.info.name == "SQLQuery":
+            said.append((event.data.conn_name, event.data.sql))
 
     command = ["--quiet", "build", "--project-dir", str(DBT), "--profiles-dir", str(DBT)]
     command += ["--target-path", target, "--log-path", f"{target}/logs"]
     command += ["--select", select] if select else ["--exclude", "resource_type:unit_test"]
-    done = dbtRunner().invoke(command)
+    command += [] if tests else ["resource_type:test"]
+    done = dbtRunner(callbacks=[listen] if statements else []).invoke(command)
     if not done.success:
         raise ValueError(str(done.exception or done.result))
+    if statements:
+        Path(statements).write_text(json.dumps(said))
     return {"nodes": len(done.result.results)}

@@ -42,7 +42,6 @@ select
     status_date,
     status,
     sum(order_count) as orders,
-    sum(entered_count) as entered,
     sum(left_count) as went_on,
     sum(hours_in_status) as hours
 from {marts}.rpt_daily_order_statuses

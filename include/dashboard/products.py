@@ -30,23 +30,20 @@ from dashboard.parts import (
 if TYPE_CHECKING:
     from dashboard.marts import Parameters
 
-TOTALS = """
+SOLD = """
 select
+    date_trunc(order_date, week(monday)) as week,
+    category,
+    sub_category,
+    gender,
     sum(unit_count) as units,
     sum(revenue_usd) as revenue,
     sum(returned_amount_usd) as returned
 from {marts}.rpt_daily_sales
 where order_date between @first and @last"""
 
-WEEKS = """
-select
-    date_trunc(order_date, week(monday)) as week,
-    category,
-    sub_category,
-    gender,
-    sum(revenue_usd) as revenue
-from {marts}.rpt_daily_sales
-where order_date between @first and @last"""
+EACH = "\ngroup by grouping sets ((week, category), (sub_category), (gender))"
+"""Each row belongs to one of the three charts, and has no value in what the others group by."""
 
 COMPARED = """
 select
@@ -84,11 +81,11 @@ def page() -> None:
     gender = choose("Made for", "rpt_daily_sales", "gender")
     where, words = matching(category=category, gender=gender), given(category=category, gender=gender)
     asked = {**span.parameters, **words}
-    totals = ask(TOTALS + where, **asked).iloc[0]
     compared = ask(f"{COMPARED}{where}\ngroup by 1\norder by 1 desc\nlimit 1", last=span.last, **words)
-    weeks = ask(f"{WEEKS}{where}\ngroup by 1, 2, 3, 4", **asked)
-    if is_empty(weeks):
+    sold = ask(f"{SOLD}{where}{EACH}", **asked)
+    if is_empty(sold):
         return
+    totals = sold.loc[sold["gender"].notna(), ["units", "revenue", "returned"]].sum()
     figures(
         ("Revenue", usd(totals["revenue"]), None),
         ("Units", count(totals["units"]), None),
@@ -102,16 +99,19 @@ def page() -> None:
     if not compared.empty:
         _weeks(compared.iloc[0])
     charts.show(
-        charts.over_time(weeks, "week", "revenue", charts.USD, "Revenue (USD)", "category"), "Revenue by week"
+        charts.over_time(
+            sold[sold["week"].notna()], "week", "revenue", charts.USD, "Revenue (USD)", "category"
+        ),
+        "Revenue by week",
     )
     left, right = st.columns(2)
     with left:
-        by = weeks.groupby("sub_category", as_index=False)["revenue"].sum()
+        by = sold[sold["sub_category"].notna()]
         charts.show(
             charts.ranking(by, "sub_category", "revenue", charts.USD, "Revenue (USD)"), "By sub-category"
         )
     with right:
-        by = weeks.groupby("gender", as_index=False)["revenue"].sum()
+        by = sold[sold["gender"].notna()]
         charts.show(
             charts.ranking(by, "gender", "revenue", charts.USD, "Revenue (USD)"), "By who it is made for"
         )

@@ -56,3 +56,13 @@ def test_what_was_not_measured_is_neither_reached_nor_missed():
 def test_seconds_are_held_to_their_limit():
     found = _verdicts(_findings(api=1.0, parse_cold=0.61, parse_warm=0.02), "api", "airflow")
     assert [reached for _, reached in found.values()] == [True, False, True]
+
+
+def test_the_slowest_page_is_held_to_a_second_and_pages_without_a_filter_to_none():
+    pages = {
+        "Products": {"first": None, "again": 0.4, "filter": 1.01},
+        "API users": {"first": 0.9, "again": 1.0, "filter": None},
+    }
+    found = _verdicts(_findings(pages=pages), "pages")
+    assert list(found.values()) == [("0.90 s", True), ("1.00 s", True), ("1.01 s", False)]
+    assert set(_verdicts(_findings(pages="no browser"), "pages").values()) == {("not measured", None)}
