@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 from tideline.catalog.column import METADATA_COLUMNS, duplicates
@@ -195,4 +196,5 @@ def _overlapping(one: CsvDataset, two: CsvDataset) -> str:
 def _overlap(one: CsvDataset, two: CsvDataset) -> bool:
     if not (one.prefix.startswith(two.prefix) or two.prefix.startswith(one.prefix)):
         return False
-    return any(a.endswith(b) or b.endswith(a) for a in one.suffixes for b in two.suffixes)
+    ends = ([suffix.lower() for suffix in each.suffixes] for each in (one, two))  # read in any case
+    return any(a.endswith(b) or b.endswith(a) for a, b in product(*ends))

@@ -306,7 +306,8 @@ def catalog_of(sources: list[Source]) -> Catalog:
 
 
 @pytest.mark.parametrize(
-    ("one", "two"), [(".gz", ".csv.gz"), (".csv.gz", ".gz"), ("", ".csv"), (".csv", ".csv")]
+    ("one", "two"),
+    [(".gz", ".csv.gz"), (".csv.gz", ".gz"), ("", ".csv"), (".csv", ".csv"), (".csv", ".CSV")],
 )
 def test_suffixes_that_meet_do_not_tell_datasets_apart(one: str, two: str) -> None:
     sources = [source(csv(suffixes=[".x", one]), csv(name="more", suffixes=[two, ".y"]))]
