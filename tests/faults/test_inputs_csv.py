@@ -16,7 +16,7 @@ from memory_lake import Lake
 from survival import harvest
 
 from tideline.catalog.model import CsvDataset
-from tideline.errors import ContractError, FatalError, IntegrityError
+from tideline.errors import ContractError, FatalError
 from tideline.lake import manifest as manifests
 from tideline.refine.refine import refine
 
@@ -215,7 +215,7 @@ PACKED = gzip.compress(PLAIN, 6)
 def test_a_gzip_cut_at_any_64th_is_not_half_taken(faults, sixtyfourth):
     lake = Lake()
     cut = PACKED[: len(PACKED) * sixtyfourth // 64]
-    with pytest.raises(IntegrityError, match="cut short"):
+    with pytest.raises(ContractError, match="cut short"):
         refine(dataset(), lake.landed(dataset(), cut, key="items/0.csv.gz"), **lake.stores, run_id="fault")
     assert lake.committed == 0
     refine(dataset(), lake.landed(dataset(), PACKED), **lake.stores, run_id="fault")

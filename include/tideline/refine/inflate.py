@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from isal import igzip_lib
 
-from tideline.errors import ContractError, IntegrityError
+from tideline.errors import ContractError
 from tideline.lake.stream import read_fully
 
 if TYPE_CHECKING:
@@ -55,9 +55,10 @@ def plain_chunks(
     """The plain bytes in pieces, none of them empty.
 
     Raises:
-        IntegrityError: The gzip stream is cut short or corrupt, or something follows its last member; or
-            nothing at all is stored under a name that ends in `.gz` (the one case where the name decides).
-        ContractError: The object is neither plain text nor gzip, or inflates beyond the limits.
+        ContractError: The gzip stream is cut short or corrupt, or something follows its last member; nothing
+            at all is stored under a name that ends in `.gz` (the one case where the name decides); the
+            object is neither plain text nor gzip, or inflates beyond the limits. It is as the source has it:
+            what was damaged in the lake is named by whoever compares its checksum.
     """
     head = read_fully(stream, _READ_BYTES)
     if not head and place.key.endswith(".gz"):
@@ -121,15 +122,15 @@ def _decompress(
     try:
         return bytes(member.decompress(data, limits.piece_bytes))
     except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub says instance for class
-        raise IntegrityError(
+        raise ContractError(
             f"the gzip stream is corrupt: {error}",
             remedy="have the object written again; none of its rows were taken",
             **place.where,
         ) from error
 
 
-def _cut_short(place: Place, compressed: int) -> IntegrityError:
-    return IntegrityError(
+def _cut_short(place: Place, compressed: int) -> ContractError:
+    return ContractError(
         f"the gzip stream is cut short: it does not end within its {compressed} bytes",
         remedy="have the object written again; none of its rows were taken",
         **place.where,
@@ -139,7 +140,7 @@ def _cut_short(place: Place, compressed: int) -> IntegrityError:
 def _check_member(rest: bytes, place: Place) -> None:
     if rest.startswith(GZIP):
         return
-    raise IntegrityError(
+    raise ContractError(
         f"something that is not gzip follows the end of the gzip stream: {rest[:16]!r}",
         remedy="have the object written again; none of its rows were taken",
         **place.where,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from tideline.errors import IntegrityError
+from tideline.errors import ContractError
 from tideline.refine import arrays
 from tideline.refine.contract import Decoded, Reject, decoded_schema
 from tideline.refine.fields import ConformError, record_of
@@ -43,7 +43,7 @@ def decode_json(dataset: HttpDataset, part: Part, stream: BinaryIO) -> Iterator[
         stream: The part's bytes as stored.
 
     Raises:
-        IntegrityError: The body is not JSON, or there is no array at `records_at`.
+        ContractError: The body is not JSON, or there is no array at `records_at`.
     """
     decoder = JsonDecoder(dataset)
     text = _text(PartReader(dataset, part, stream))
@@ -54,7 +54,7 @@ def decode_json(dataset: HttpDataset, part: Part, stream: BinaryIO) -> Iterator[
             yield decoder.decode(text, batch, first)
             first += len(batch)
     except NotJsonError as error:
-        raise IntegrityError(
+        raise ContractError(
             f"the body is not what the catalog declares: {error}",
             source=dataset.source,
             dataset=dataset.name,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from tideline.errors import ContractError, IntegrityError
+from tideline.errors import ContractError
 from tideline.refine.inflate import InflateLimits, plain_chunks
 from tideline.refine.place import Place
 
@@ -68,25 +68,25 @@ def test_the_name_does_not_decide() -> None:
 def test_nothing_is_nothing_unless_it_is_named_gz() -> None:
     assert plain(b"", key="items/1.csv") == b""
     assert plain(gzip.compress(b"")) == b""
-    with pytest.raises(IntegrityError, match="cut short"):
+    with pytest.raises(ContractError, match="cut short"):
         plain(b"", key="items/1.csv.gz")
 
 
 @pytest.mark.parametrize("sixtyfourth", range(1, 64))
 def test_a_cut_is_an_error_wherever_it_is(sixtyfourth: int) -> None:
     cut = len(PACKED) * sixtyfourth // 64
-    with pytest.raises(IntegrityError, match="cut short: it does not end within its"):
+    with pytest.raises(ContractError, match="cut short: it does not end within its"):
         plain(PACKED[:cut])
 
 
 @pytest.mark.parametrize("missing", range(1, 12))
 def test_a_cut_in_the_trailer_is_an_error(missing: int) -> None:
-    with pytest.raises(IntegrityError, match="cut short"):
+    with pytest.raises(ContractError, match="cut short"):
         plain(PACKED[:-missing])
 
 
 def test_a_cut_in_a_later_member_is_an_error() -> None:
-    with pytest.raises(IntegrityError, match="cut short"):
+    with pytest.raises(ContractError, match="cut short"):
         plain(PACKED + PACKED[:-1])
 
 
@@ -94,13 +94,13 @@ def test_a_cut_in_a_later_member_is_an_error() -> None:
 def test_a_changed_byte_is_an_error(at: int) -> None:
     changed = bytearray(PACKED)
     changed[at] ^= 0x55
-    with pytest.raises(IntegrityError, match=r"corrupt|cut short"):
+    with pytest.raises(ContractError, match=r"corrupt|cut short"):
         plain(bytes(changed))
 
 
 @pytest.mark.parametrize("tail", [b"garbage", b"\0" * 512, b"\x1f", b"\n", b"id,name\n1,x\n"])
 def test_what_follows_the_last_member_is_an_error(tail: bytes) -> None:
-    with pytest.raises(IntegrityError, match="follows the end of the gzip stream"):
+    with pytest.raises(ContractError, match="follows the end of the gzip stream"):
         plain(PACKED + tail)
 
 

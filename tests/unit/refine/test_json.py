@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tideline.catalog.model import HttpDataset
-from tideline.errors import IntegrityError
+from tideline.errors import ContractError
 from tideline.lake.manifest import Part
 from tideline.refine import json as module
 from tideline.refine.json import decode_json
@@ -214,7 +214,7 @@ def test_bytes_that_are_not_utf8_cost_their_item_only():
     ],
 )
 def test_a_body_that_is_not_what_is_declared_fails_as_a_whole(body, path, said):
-    with pytest.raises(IntegrityError, match=said) as caught:
+    with pytest.raises(ContractError, match=said) as caught:
         decode(body.encode("utf-8", "surrogateescape"), records_at=path)
     assert "api.posts" in str(caught.value)
     assert "part-00000.json" in str(caught.value)
@@ -276,7 +276,7 @@ def test_rubbish_never_breaks_anything_else(rubbish):
     for body in (rubbish, b'[{"id":1,"extra":' + rubbish + b"}]", b'[{"id":1},' + rubbish + b',{"id":3}]'):
         try:
             batches = decode(body)
-        except IntegrityError:
+        except ContractError:
             continue
         for decoded in batches:
             decoded.batch.validate(full=True)

@@ -185,7 +185,7 @@ PACKED = gzip.compress(HEADER + b"".join(b"%d,n,\n" % i for i in range(20_000)))
 def test_a_cut_gzip_commits_nothing(lake: Any, csv_dataset: Make, sixtyfourth: int) -> None:
     dataset = csv_dataset(COLUMNS)
     uri = lake.land(dataset, PACKED[: len(PACKED) * sixtyfourth // 64])
-    with pytest.raises(IntegrityError, match="cut short"):
+    with pytest.raises(ContractError, match="cut short"):
         run(lake, dataset, uri)
     assert lake.processed.objects == lake.quarantine.objects == {}
 
