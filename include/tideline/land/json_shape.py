@@ -6,8 +6,9 @@ are landed as they are, so bytes that are no UTF-8 inside a string are left for 
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from tideline.errors import ContractError, SourceUnavailableError
 
@@ -15,8 +16,16 @@ _EXCERPT_CHARACTERS = 80
 _KEYS_SHOWN = 12
 
 
-def count_items(body: bytes, records_at: tuple[str, ...], place: str) -> int:
-    """How many items the array at `records_at` (keys, outermost first) has.
+class Items(NamedTuple):
+    """The array of a body."""
+
+    count: int
+    sha256: str
+    """Of the array alone: around it a reply may have what is new in each, a time or a request's id."""
+
+
+def items_in(body: bytes, records_at: tuple[str, ...], place: str) -> Items:
+    """What is in the array at `records_at` (keys, outermost first).
 
     Raises:
         SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty.
@@ -31,7 +40,15 @@ def count_items(body: bytes, records_at: tuple[str, ...], place: str) -> int:
         raise _misshapen("an array of objects", found, records_at, place)
     if found and not any(isinstance(item, dict) for item in found):
         raise _misshapen("an array of objects", found, records_at, place)
-    return len(found)
+    return Items(len(found), hashlib.sha256(_text_of(found, body) if records_at else body).hexdigest())
+
+
+def _text_of(found: list[Any], body: bytes) -> bytes:
+    """The array as text, the same for the same items; the whole body where it nests too deeply for that."""
+    try:
+        return json.dumps(found).encode()
+    except RecursionError:
+        return body
 
 
 def _parsed(body: bytes, place: str) -> object:

@@ -5,7 +5,6 @@ Knows page numbers, `Link` headers and `X-Total-Count`. Does not know what happe
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tideline.errors import ContractError, SourceChangedError, SourceRefusedError
 from tideline.land.http_replies import MissingError
-from tideline.land.json_shape import count_items
+from tideline.land.json_shape import Items, items_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,6 +39,7 @@ class Page:
     answer: Answer
     items: int
     sha256: str
+    """Of what pages are told apart by (`json_shape.Items`)."""
 
 
 def page_url(dataset: HttpDataset, session: HttpSession, number: int) -> str:
@@ -203,12 +203,12 @@ def total_of(headers: Mapping[str, str]) -> int | None:
 
 
 def _ask(dataset: HttpDataset, session: HttpSession, url: str) -> Page:
-    answer, items = session.fetch(url, partial(_items_of, dataset))
-    return Page(url, answer, items or 0, hashlib.sha256(answer.body).hexdigest())
+    answer, items = session.fetch(url, partial(_items_in, dataset))
+    return Page(url, answer, *(items or Items(0, "")))
 
 
-def _items_of(dataset: HttpDataset, answer: Answer) -> int:
-    return count_items(answer.body, dataset.records_at, answer.url)
+def _items_in(dataset: HttpDataset, answer: Answer) -> Items:
+    return items_in(answer.body, dataset.records_at, answer.url)
 
 
 def _page_parameters(paging: Paging, number: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tideline.errors import ContractError, SourceUnavailableError
-from tideline.land.json_shape import count_items
+from tideline.land.json_shape import items_in
 
 BODY = json.dumps(
     [{"id": n, "text": 'a "b" \\ é\u4e2d', "deep": {"x": [1.5, None, True]}} for n in range(5)]
@@ -29,14 +29,14 @@ BODY = json.dumps(
     ids=["empty", "spaces", "BOM", "path", "numbers", "5000 digits", "no UTF-8 in a string", "some objects"],
 )
 def test_items_are_counted(body, path, items):
-    assert count_items(body, path, "here") == items
+    assert items_in(body, path, "here").count == items
 
 
 def test_a_body_cut_anywhere_is_never_taken_for_a_shorter_one():
-    assert count_items(BODY, (), "here") == 5
+    assert items_in(BODY, (), "here").count == 5
     for cut in range(len(BODY)):
         with pytest.raises(SourceUnavailableError, match=r"empty|cut off"):
-            count_items(BODY[:cut], (), "here")
+            items_in(BODY[:cut], (), "here")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_body_cut_anywhere_is_never_taken_for_a_shorter_one():
 )
 def test_what_is_no_json_may_pass(body, found):
     with pytest.raises(SourceUnavailableError, match=found) as raised:
-        count_items(body, (), "here")
+        items_in(body, (), "here")
     assert raised.value.place == "here"
 
 
@@ -84,16 +84,34 @@ def test_what_is_no_json_may_pass(body, found):
 )
 def test_another_shape_says_what_it_found_and_what_to_do(body, path, found, remedy):
     with pytest.raises(ContractError) as refused:
-        count_items(body, path, "here")
+        items_in(body, path, "here")
     assert found in str(refused.value)
     assert remedy in refused.value.remedy
 
 
 def test_another_encoding_is_named():
     with pytest.raises(ContractError, match="utf-16"):
-        count_items(BODY.decode().encode("utf-16"), (), "here")
+        items_in(BODY.decode().encode("utf-16"), (), "here")
 
 
 def test_a_bottomless_body_is_refused():
     with pytest.raises(ContractError, match="too deeply"):
-        count_items(b"[" * 100_000, (), "here")
+        items_in(b"[" * 100_000, (), "here")
+
+
+def test_arrays_are_told_apart_by_their_items_and_bare_ones_by_their_bytes():
+    def digest(body, *path):
+        return items_in(body, path, "here").sha256
+
+    assert digest(b'{"at":1,"rows":[{"a":1.0}]}', "rows") == digest(b'{"rows": [{"a":1.0}],"at":2}', "rows")
+    assert digest(b'{"rows":[{"a":1.0}]}', "rows") != digest(b'{"rows":[{"a":1.5}]}', "rows")
+    assert digest(b'[{"a":1}]') != digest(b'[{"a": 1}]')
+
+
+def test_items_that_are_nested_too_deeply_to_be_written_are_told_apart_by_the_body(monkeypatch):
+    def refuse(found):
+        raise RecursionError
+
+    bodies = [b'{"rows":[{"a":1}],"n":%d}' % n for n in range(2)]
+    monkeypatch.setattr(json, "dumps", refuse)
+    assert len({items_in(body, ("rows",), "here").sha256 for body in bodies}) == 2

@@ -231,6 +231,45 @@ def test_a_page_that_comes_again_is_named(landing, site, reply, assert_nothing_c
     assert_nothing_committed()
 
 
+@pytest.fixture
+def clocked(site, reply):
+    """An API whose envelopes have a time; the items of a page are the function's."""
+
+    def serve(items_of):
+        def answer(path, headers):
+            number = int(parse_qs(urlsplit(path).query).get("_page", ["1"])[0])
+            items = items_of(number)
+            if items is None:
+                return reply(status=404)
+            return reply({"took": len(site.requests), "rows": items})
+
+        site.answer = answer
+        return posts(records_at=("rows",))
+
+    return serve
+
+
+def test_a_server_that_ignores_paging_is_seen_through_a_changing_envelope(landing, clocked, site, store):
+    manifest, _ = landing(clocked(lambda number: rows(4)))
+
+    assert manifest.records == 4
+    assert len(site.requests) == 2
+
+
+def test_full_pages_that_repeat_are_named_through_a_changing_envelope(landing, clocked, site):
+    dataset = clocked(lambda number: rows(10))
+
+    with pytest.raises(ContractError, match="page 2 has the body of page 1"):
+        landing(dataset)
+    assert len(site.requests) == 2
+
+
+def test_a_missing_page_after_the_last_is_its_end_through_a_changing_envelope(landing, clocked):
+    manifest, _ = landing(clocked(lambda number: rows(10) if number == 1 else None))
+
+    assert manifest.records == 10
+
+
 def test_a_listing_that_goes_round_by_bodies_is_named(landing, site, reply, assert_nothing_committed):
     first, second = rows(10), [{"id": n} for n in range(10, 20)]
     site.script = pages_of(reply, first, second, first, second)
