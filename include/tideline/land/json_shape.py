@@ -19,7 +19,7 @@ _KEYS_SHOWN = 12
 class Items(NamedTuple):
     """The array of a body."""
 
-    count: int
+    number: int
     sha256: str
     """Of the array alone: around it a reply may have what is new in each, a time or a request's id."""
 

@@ -29,11 +29,11 @@ BODY = json.dumps(
     ids=["empty", "spaces", "BOM", "path", "numbers", "5000 digits", "no UTF-8 in a string", "some objects"],
 )
 def test_items_are_counted(body, path, items):
-    assert items_in(body, path, "here").count == items
+    assert items_in(body, path, "here").number == items
 
 
 def test_a_body_cut_anywhere_is_never_taken_for_a_shorter_one():
-    assert items_in(BODY, (), "here").count == 5
+    assert items_in(BODY, (), "here").number == 5
     for cut in range(len(BODY)):
         with pytest.raises(SourceUnavailableError, match=r"empty|cut off"):
             items_in(BODY[:cut], (), "here")
