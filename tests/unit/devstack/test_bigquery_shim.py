@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -321,7 +322,8 @@ def test_every_correction_has_a_check():
     environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
     names = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True).split()
     assert sorted(names) == sorted(
-        [check.__name__ for check in CHECKS] + ["spatial_from_package", "parsed_once", "jobs_in_memory"]
+        [check.__name__ for check in CHECKS]
+        + ["spatial_from_package", "merges_in_order", "parsed_once", "jobs_in_memory"]
     )
 
 
@@ -350,6 +352,33 @@ def test_statements_are_parsed_once_for_each_dialect_they_pass_through():
     environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
     said = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True)
     assert said.split()[-1] == "True"
+
+
+MERGE = """merge into @d.t as t using (select * from @d.s) as s on t.a = s.a and t.b < 9
+when matched then update set b = s.b when not matched then insert (a, b) values (s.a, s.b)"""
+
+
+def test_the_rows_of_a_merge_come_in_the_order_of_its_target():
+    code = (
+        "import sys; from devstack.bigquery import shim; from bqemulator.sql.translator import SQLTranslator\n"
+        "shim.CORRECTIONS['merges_in_order']()\n"
+        "print(SQLTranslator().translate(sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
+    command = [server.default_python(), "-c", code, MERGE.replace("@d", "x")]
+    said = subprocess.check_output(command, env=environment, text=True)
+    assert re.search(r"USING \(SELECT s\.\* FROM .+ ORDER BY \(SELECT MIN\(t\.rowid\) FROM", said)
+
+
+def test_a_merge_does_the_same_in_that_order(bigquery_emulator):
+    probe = Probe(bigquery_emulator.url)
+    for name in ("t", "s"):
+        probe.create(name, Field("a", "INT64"), Field("b", "INT64"))
+    probe.query("insert into @d.t (a, b) values (2, 1), (1, 1), (1, 2), (4, 9), (5, 5)")
+    probe.query("insert into @d.s (a, b) values (1, 7), (2, 8), (3, 6), (4, 4)")
+    probe.query(MERGE)
+    rows = probe.query("select a, b from @d.t order by a, b")
+    assert rows == [(1, 7), (1, 7), (2, 8), (3, 6), (4, 4), (4, 9), (5, 5)]
 
 
 def test_nothing_is_written_under_the_home_folder(bigquery_emulator):
