@@ -112,6 +112,8 @@ class Layout:
     """Everything that makes a table what it is, beside its rows."""
 
     fields: tuple[Field, ...]
+    key: tuple[str, ...] = ()
+    """The columns that identify a row, REQUIRED all of them; none where nothing merges into the table."""
     partition_column: str | None = None
     granularity: str = "day"
     clustering: tuple[str, ...] = ()
@@ -157,6 +159,7 @@ def raw_layout(dataset: Dataset) -> Layout:
     key = {name: replace(fields[name], mode=REQUIRED) for name in dataset.key}
     return Layout(
         fields=(*{**fields, **key}.values(), *METADATA),
+        key=dataset.key,
         partition_column=dataset.partition.column if dataset.partition else None,
         granularity=dataset.partition.granularity if dataset.partition else "day",
         clustering=dataset.clustering,

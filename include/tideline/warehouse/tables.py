@@ -15,10 +15,10 @@ from tideline.warehouse import names
 from tideline.warehouse.client import bigquery
 from tideline.warehouse.evolution import evolve
 from tideline.warehouse.names import quote
-from tideline.warehouse.schema import from_api
+from tideline.warehouse.schema import REQUIRED, from_api
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tideline.settings import Settings
     from tideline.warehouse.bigquery import Warehouse
@@ -123,7 +123,9 @@ def _ensured(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensured |
     """One try; None where somebody else changed the table between our reading it and our changing it."""
     table = warehouse.tables.get(name) or warehouse.tables.create(name, layout)
     check_partitioning(table, name, layout)
-    evolution = evolve(from_api(table.schema), layout, name)
+    fields = from_api(table.schema)
+    check_key(fields, name, layout)
+    evolution = evolve(fields, layout, name)
     for statement in evolution.statements(name):
         warehouse.run(statement, kind="alter", key=uuid4().hex)
     properties = []
@@ -158,6 +160,25 @@ def set_expiry(warehouse: Warehouse, name: TableName, expires: datetime | None) 
 def _clash(name: TableName) -> WarehouseUnavailableError:
     return WarehouseUnavailableError(
         f"somebody else changed the table in each of {_MOST_CLASHES} tries", place=f"table {name}"
+    )
+
+
+def check_key(fields: Iterable[Field], name: TableName, layout: Layout) -> None:
+    """Refuse a table whose rows are identified by other columns: one thing would have a row under each key.
+
+    Only the key is REQUIRED. A table without any such column was made by a person, and is believed.
+
+    Raises:
+        SchemaEvolutionError: Says the statements that a person would run.
+    """
+    found = [field.name for field in fields if field.mode == REQUIRED]
+    if not (found and layout.key) or {n.lower() for n in found} == {n.lower() for n in layout.key}:
+        return
+    raise SchemaEvolutionError(
+        f"the catalog's key is {', '.join(layout.key)}, the table's rows are one for each {', '.join(found)}",
+        place=f"table {name}",
+        remedy=f"undo the change in the catalog, or run: ALTER TABLE {name.sql} RENAME TO "
+        f"{quote(f'{name.table}__old')}; then replay the dataset from raw",
     )
 
 

@@ -124,6 +124,44 @@ def test_partitioning_of_a_plain_table_is_refused(warehouse, name):
         ensure_table(warehouse, name, LAYOUT)
 
 
+KEYED = replace(LAYOUT, key=("id",))
+OTHER_KEYS = {
+    "another": ("place",),
+    "one more": ("id", "place"),
+}
+
+
+@pytest.mark.parametrize("key", OTHER_KEYS.values(), ids=OTHER_KEYS)
+@pytest.mark.parametrize("known", [True, False], ids=["of the table", "new"])
+def test_another_key_is_refused_with_what_a_person_would_run(warehouse, name, key, known):
+    """Rows would be found under neither key, or one thing under both."""
+    place = Field("place", "STRING")
+    before = replace(KEYED, fields=(*KEYED.fields, *([place] if known else [])))
+    ensure_table(warehouse, name, before)
+    fields = (
+        *(replace(field, mode="NULLABLE") if field.name not in key else field for field in KEYED.fields),
+        replace(place, mode="REQUIRED"),
+    )
+    with pytest.raises(SchemaEvolutionError, match=f"key is {', '.join(key)}.* one for each id") as caught:
+        ensure_table(warehouse, name, replace(KEYED, fields=fields, key=key))
+    assert f"RENAME TO `{name.table}__old`; then replay" in caught.value.remedy
+    assert ensure_table(warehouse, name, before).fields[0].mode == "REQUIRED"
+
+
+def test_a_key_of_fewer_columns_is_refused_too(warehouse, name):
+    both = (*KEYED.fields, Field("place", "STRING", "REQUIRED"))
+    ensure_table(warehouse, name, replace(KEYED, fields=both, key=("id", "place")))
+    with pytest.raises(SchemaEvolutionError, match="one for each id, place"):
+        ensure_table(warehouse, name, KEYED)
+
+
+def test_a_table_that_a_person_made_anew_is_believed(warehouse, name):
+    """`CREATE TABLE … AS SELECT` makes no column REQUIRED."""
+    plain = tuple(replace(f, mode="NULLABLE") if f.mode == "REQUIRED" else f for f in LAYOUT.fields)
+    ensure_table(warehouse, name, replace(LAYOUT, fields=plain))
+    assert ensure_table(warehouse, name, KEYED).fields == plain
+
+
 def test_illegal_change_leaves_the_table_alone(warehouse, name):
     ensure_table(warehouse, name, LAYOUT)
     fields = (Field("id", "STRING", "REQUIRED"), *LAYOUT.fields[1:], Field("new", "STRING"))
