@@ -14,6 +14,7 @@ from tideline import plan as planning
 from tideline import spark, volume
 from tideline.catalog.loader import fingerprint
 from tideline.catalog.model import CsvDataset, HttpDataset, MongoDataset
+from tideline.errors import SchemaEvolutionError
 from tideline.lake import manifest as manifests
 from tideline.lake.ranges import Range
 from tideline.land.request import LandRequest
@@ -221,7 +222,10 @@ def settle(
         log.warning("stale, the models see what the warehouse held before: %s", ", ".join(stale))
     warehouse = deployment.open_warehouse()
     for dataset in deployment.catalog.datasets:
-        ensure_target(dataset, warehouse)
+        try:
+            ensure_target(dataset, warehouse)
+        except SchemaEvolutionError as error:  # its merge has said so; the models see the table as it is
+            log.warning("%s stays as it is: %s", dataset.dataset_id, error)
     return stale
 
 

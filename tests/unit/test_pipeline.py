@@ -1,0 +1,30 @@
+"""What the bodies of tasks make of their rooms' errors."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from tideline import pipeline
+from tideline.errors import SchemaEvolutionError
+from tideline.merge import merge as merging
+
+
+def test_a_table_that_may_not_change_keeps_no_models_from_the_others(monkeypatch, caplog):
+    """Its own merge is red; what follows is built on the table as it is."""
+    seen = []
+
+    def ensure(dataset, warehouse):
+        seen.append(dataset.dataset_id)
+        if dataset.dataset_id == "shop.orders":
+            raise SchemaEvolutionError("no")
+
+    monkeypatch.setattr(merging, "ensure_target", ensure)
+    datasets = [SimpleNamespace(dataset_id=f"shop.{name}") for name in ("orders", "items")]
+    deployment = SimpleNamespace(catalog=SimpleNamespace(datasets=datasets), open_warehouse=lambda: None)
+    loads = {dataset.dataset_id: {} for dataset in datasets}
+
+    stale = pipeline.settle(deployment, loads, [None, {"dataset_id": "shop.items"}])
+
+    assert stale == ["shop.orders"]
+    assert seen == ["shop.orders", "shop.items"]
+    assert "shop.orders stays as it is: no" in caplog.text
