@@ -7,7 +7,7 @@ JOBS ?= auto
 # What the clouds' provider packages want for services that nothing here uses; not in the image.
 UNUSED := ray litellm scikit-learn google-ads sagemaker-studio looker-sdk pyathena redshift-connector
 
-.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year bench-scale bench-peers spark-install spark-test lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs manifests infra audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
+.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year bench-scale bench-peers spark-install spark-test lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs chart-manifests infra audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
 
 help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,7 +103,7 @@ release-image: setup audit ## Build and push the image by digest, package the ch
 gke-credentials: ## Point kubectl at a cluster: CLUSTER, REGION and PROJECT
 	@gcloud container clusters get-credentials "$(CLUSTER)" --region "$(REGION)" --project "$(PROJECT)"
 
-manifests: setup ## Render every supported combination of the chart's values into .tideline/manifests, for linters
+chart-manifests: setup ## Render every supported combination of the chart's values into .tideline/manifests, for linters
 	@PYTHONPATH=tests/support exec $(BIN)/python -m manifests .tideline/manifests
 
 infra: setup ## Check terraform/: its policies, and its arguments where tofu is (or TIDELINE_TOFU names one)

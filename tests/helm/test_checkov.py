@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from charts import ROOT, VALUES, combined, pods
+from charts import ROOT, VALUES, combined
+from manifests import write, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,21 +30,12 @@ def found(renderer: Renderer, tmp_path_factory: pytest.TempPathFactory) -> list[
     if subprocess.run([*CHECKOV, "--version"], capture_output=True, check=False, timeout=240).returncode:
         pytest.skip(f"{CHECKOV[5]} could not be installed by uv: checkov was NOT run")
     folder = tmp_path_factory.mktemp("manifests")
-    for path in VALUES:
-        write(renderer.documents(*combined(path)), folder / f"{path.stem}.yaml")
+    write_all(renderer, folder)
     report = checked(folder)
     assert report["summary"]["parsing_errors"] == 0
     seen = {each["file_path"].strip("/") for each in report["results"]["passed_checks"]}
     assert seen == {path.name for path in VALUES}
     return [(each["check_id"], place(each)) for each in report["results"]["failed_checks"]]
-
-
-def write(documents: list[dict[str, Any]], path: Path) -> None:
-    """Manifests as a cluster gets them: in the release's namespace, and with the pods that tasks will have."""
-    tasks = [d for name, d, _ in pods(documents) if name.endswith("'s pod")]
-    for document in (everything := [*documents, *tasks]):
-        document["metadata"]["namespace"] = "tideline"
-    path.write_text(yaml.safe_dump_all(everything))
 
 
 def checked(folder: Path) -> dict[str, Any]:
