@@ -121,8 +121,7 @@ def test_the_first_column_is_a_tested_key(parsed, data_tests):
     for node in parsed["nodes"].values():
         if node["resource_type"] in ("model", "seed"):
             key = next(iter(node["columns"]))
-            for check in ("unique", "not_null"):
-                assert (node["unique_id"], key, check) in tested, f"{node['name']}.{key}: {check}"
+            assert (node["unique_id"], key, "is_key") in tested, f"{node['name']}.{key}"
 
 
 def test_marts_are_contracts_that_others_may_read(models):
@@ -245,7 +244,7 @@ def test_queries_on_guarded_reports_name_their_partitions(models, data_tests):
     guarded = {name for name, node in models.items() if node["config"].get("require_partition_filter")}
     assert guarded == {"rpt_weekly_product_sales"}
     on_guarded = [test for test in data_tests if models_name(test) in guarded]
-    assert len(on_guarded) >= 3
+    assert len(on_guarded) >= 2
     for test in on_guarded:
         assert "week_start_date >=" in (test["config"]["where"] or ""), test["name"]
 

@@ -652,6 +652,15 @@ def test_filters_leave_partition_columns_bare(hours):
     assert looked_at >= 4
 
 
+@pytest.mark.parametrize(("keys", "wrong"), [((1, 2), 0), ((1, 2, 2), 1), ((1, None), 1), ((), 0)])
+def test_a_key_is_in_every_row_and_in_one_only(hours, raw_tables, keys, wrong):
+    text = hours["compiled"]["is_key_fct_orders_order_id"]
+    (table,) = re.findall(r"from (\S+)", text)
+    values = ", ".join("null" if key is None else str(key) for key in keys)
+    rows = f"(select order_id from unnest(cast([{values}] as array<int64>)) as order_id)"
+    assert len(list(raw_tables._query(text.replace(table, rows)))) == wrong
+
+
 def test_reports_promise_nothing_when_a_dataset_was_never_read(hours, raw_tables):
     (sales,) = raw_tables.rows("marts.rpt_daily_sales", "distinct data_as_of")
     assert sales["data_as_of"] is None, "nobody has read products"

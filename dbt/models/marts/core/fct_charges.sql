@@ -6,7 +6,7 @@
         on_schema_change='append_new_columns',
         partition_by={'field': 'charge_date', 'data_type': 'date', 'granularity': 'month'},
         cluster_by=['order_id', 'charge_kind'],
-        post_hook="{{ delete_vanished('charge_id', ref('int_charges_signed')) }}",
+        post_hook="{{ delete_vanished('charge_id', ref('stg_shop_mongodb__charges')) }}",
     )
 }}
 

@@ -6,7 +6,7 @@
         on_schema_change='append_new_columns',
         partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
         cluster_by=['order_id', 'product_id'],
-        post_hook="{{ delete_vanished('order_item_id', ref('int_order_items_priced')) }}",
+        post_hook="{{ delete_vanished('order_item_id', ref('stg_shop_s3__order_items')) }}",
     )
 }}
 -- the other side of a relationship is built first, so that the test runs with this model
