@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any, NamedTuple, NoReturn
 
 from tideline.errors import ContractError, SourceUnavailableError
 
 _EXCERPT_CHARACTERS = 80
 _KEYS_SHOWN = 12
+_MORE = re.compile(
+    "next(page|url|link|pageurl|cursor|token|pagetoken)?|continuation(token)?|more|has(more|next|nextpage)"
+)
+"""Keys, in lower case and without what is no letter, under which APIs say whether there are more items."""
+_HOLDERS = re.compile("meta|metadata|paging|pagination|page|pageinfo|links|cursors?|responsemetadata")
+"""Objects in which they say so."""
+_HELD = 3
+"""Levels of such objects that are looked at."""
+_NOTHING: tuple[object, ...] = (None, False, "", "0", {}, [])
 
 
 class Items(NamedTuple):
@@ -22,6 +32,8 @@ class Items(NamedTuple):
     number: int
     sha256: str
     """Of the array alone: around it a reply may have what is new in each, a time or a request's id."""
+    more: str = ""
+    """What around the array says that there are more items than it has, as `key: value`; empty if nothing."""
 
 
 def items_in(body: bytes, records_at: tuple[str, ...], place: str) -> Items:
@@ -31,16 +43,29 @@ def items_in(body: bytes, records_at: tuple[str, ...], place: str) -> Items:
         SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty.
         ContractError: It is, but there is no array of objects at that place.
     """
-    found = _parsed(body, place)
+    found, more = _parsed(body, place), ""
     for depth, key in enumerate(records_at):
         if not isinstance(found, dict) or key not in found:
             raise _misshapen(f"an object with the key {key!r}", found, records_at[:depth], place)
+        more = more or _more_of(found)
         found = found[key]
     if not isinstance(found, list):
         raise _misshapen("an array of objects", found, records_at, place)
     if found and not any(isinstance(item, dict) for item in found):
         raise _misshapen("an array of objects", found, records_at, place)
-    return Items(len(found), hashlib.sha256(_text_of(found, body) if records_at else body).hexdigest())
+    content = _text_of(found, body) if records_at else body
+    return Items(len(found), hashlib.sha256(content).hexdigest(), more)
+
+
+def _more_of(envelope: dict[str, Any], levels: int = _HELD) -> str:
+    for name, value in envelope.items():
+        key = re.sub("[^a-z]", "", name.rpartition(".")[2].lower())
+        if _MORE.fullmatch(key) and value not in _NOTHING:
+            return f"{name}: {json.dumps(value)[:_EXCERPT_CHARACTERS]}"
+        held = levels and isinstance(value, dict) and _HOLDERS.fullmatch(key)
+        if held and (more := _more_of(value, levels - 1)):
+            return f"{name}.{more}"
+    return ""
 
 
 def _text_of(found: list[Any], body: bytes) -> bytes:

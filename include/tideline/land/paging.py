@@ -40,6 +40,13 @@ class Page:
     items: int
     sha256: str
     """Of what pages are told apart by (`json_shape.Items`)."""
+    more: str
+    """What in the body says that there are more."""
+
+    @property
+    def says_so(self) -> bool:
+        """Whether that is a flag; a link or cursor some servers give on the last page too."""
+        return self.more.endswith(": true")
 
 
 def page_url(dataset: HttpDataset, session: HttpSession, number: int) -> str:
@@ -54,8 +61,9 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
     """All pages that have items, in order; ends only where it is certain that there are no more.
 
     A `Link: rel="next"` is followed where one is given. Otherwise pages are counted up until `X-Total-Count`
-    is reached or, where there is none, until one is short, empty or unknown to the server. A first page that
-    is short makes us look at the second: in no other way does a server say that it caps the page size.
+    is reached or, where there is none, until one is short, empty or unknown to the server; one that says in
+    its body that there are more is not the last. A first page that is short makes us look at the second: in
+    no other way does a server say that it caps the page size.
 
     Raises:
         ContractError: A page comes twice, there are too many, or its shape is not the declared one.
@@ -125,7 +133,7 @@ class _Walk:
             return self._ask(self.session.link(page.answer.url, target))
         if self._is_last(page):
             return None
-        if self.total is None and page.items < self.page_size:
+        if self.total is None and page.items < self.page_size and len(self.urls) == 1:
             return self._second_after_short(page)
         return self._following(page)
 
@@ -139,19 +147,37 @@ class _Walk:
             return None
 
     def _is_last(self, page: Page) -> bool:
-        if self.dataset.paging is None or self.by_links or not page.items:
+        if self.by_links:
+            return True
+        if self.dataset.paging is None:
+            self._check_more(page)
             return True
         if self.total is not None:
-            return self.read >= self.total
-        return page.items < self.page_size and len(self.urls) > 1
+            return self.read >= self.total or not page.items
+        if page.more and (page.items or page.says_so):
+            return False
+        return not page.items or (page.items < self.page_size and len(self.urls) > 1)
+
+    def _check_more(self, page: Page) -> None:
+        """What says itself that it is not the whole is not landed as if it were."""
+        if page.more and self.total is None:
+            raise _wrong(
+                f"the body has {page.items} items and says that there are more ({page.more})",
+                page.url,
+                "declare paging for this dataset in the catalog; a cursor inside a body is not followed",
+            )
 
     def _second_after_short(self, first: Page) -> Page | None:
         try:
             page = self._ask(page_url(self.dataset, self.session, 1))
         except (SourceRefusedError, ContractError) as error:
             log.debug("%s: there is no second page (%s)", self.dataset.dataset_id, error)
+            page = None
+        if page is None or page.sha256 == first.sha256:
+            if first.says_so:
+                self._check_more(first)
             return None
-        if not page.items or page.sha256 == first.sha256:
+        if not page.items and not page.says_so:
             return None
         log.warning(
             "%s: the server gives %d items a page where the catalog asks for %d",

@@ -270,6 +270,92 @@ def test_a_missing_page_after_the_last_is_its_end_through_a_changing_envelope(la
     assert manifest.records == 10
 
 
+MORE = [
+    {"next": "https://api/posts?after=9"},
+    {"has_more": True},
+    {"meta": {"pagination": {"nextPage": 2}}},
+    {"response_metadata": {"next_cursor": "dXNlcjpV"}},
+    {"@odata.nextLink": "https://api/posts?$skip=9"},
+    {"_links": {"next": {"href": "/posts?p=2"}}},
+]
+WHOLE = [
+    {"next": None, "has_more": False, "meta": {"next_page": 0}, "response_metadata": {"next_cursor": ""}},
+    {"nextSyncToken": "x", "links": {"self": "/posts", "next": None}, "paging": {"cursors": {"after": "x"}}},
+]
+
+
+@pytest.mark.parametrize("envelope", MORE, ids=[next(iter(envelope)) for envelope in MORE])
+def test_a_body_that_says_that_there_is_more_is_not_landed_as_the_whole(
+    landing, site, reply, envelope, assert_nothing_committed
+):
+    site.script = [reply({**envelope, "rows": rows(3)})]
+
+    with pytest.raises(ContractError, match="3 items and says that there are more") as refused:
+        landing(posts(paging=None, records_at=("rows",)))
+
+    assert "declare paging" in refused.value.remedy
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize("envelope", WHOLE, ids=["nothing", "other"])
+def test_an_envelope_that_says_that_it_is_all_is_believed(landing, site, reply, envelope):
+    site.script = [reply({"rows": rows(3), **envelope})]
+
+    assert landing(posts(paging=None, records_at=("rows",)))[0].records == 3
+
+
+def test_what_a_total_or_links_say_comes_before_the_body(landing, site, reply):
+    site.script = [reply({"rows": rows(3), "has_more": True}, headers={"X-Total-Count": "3"})]
+    assert landing(posts(paging=None, records_at=("rows",)))[0].records == 3
+    site.script = [reply({"rows": rows(3), "next": "x"}, headers={"Link": "</posts>; rel=first"})]
+    assert landing(posts(paging=None, records_at=("rows",)))[0].records == 3
+
+
+@pytest.fixture
+def flagged(site, reply):
+    """An API whose pages have so many rows each, with an envelope that says whether there are more."""
+
+    def serve(sizes, more):
+        def answer(path, headers):
+            number = int(parse_qs(urlsplit(path).query).get("_page", ["1"])[0])
+            size = sizes[number - 1] if number <= len(sizes) else 0
+            items = [{"id": 100 * number + n} for n in range(size)]
+            return reply({**more(number, len(sizes)), "rows": items})
+
+        site.answer = answer
+        return posts(records_at=("rows",))
+
+    return serve
+
+
+@pytest.mark.parametrize("sizes", [(10, 3, 10, 2), (10, 0, 5), (4, 10, 1), (0, 3), (10, 10)])
+def test_short_and_empty_pages_in_the_middle_do_not_end_a_listing_that_says_so(landing, flagged, sizes):
+    dataset = flagged(sizes, lambda number, last: {"has_more": number < last})
+
+    assert landing(dataset)[0].records == sum(sizes)
+
+
+@pytest.mark.parametrize("sizes", [(10, 10, 3), (10, 10), (3,), ()])
+def test_a_link_that_every_page_has_does_not_lead_on_for_ever(landing, flagged, sizes):
+    dataset = flagged(sizes, lambda number, last: {"links": {"next": f"/posts?_page={number + 1}"}})
+
+    assert landing(dataset)[0].records == sum(sizes)
+
+
+@pytest.mark.parametrize("second", ["the same", "refused"])
+def test_a_flag_that_paging_does_not_satisfy_is_an_error(
+    landing, site, reply, second, assert_nothing_committed
+):
+    body = {"rows": rows(3), "has_more": True}
+    site.answer = lambda path, headers: (
+        reply(status=400) if second == "refused" and "_page=2" in path else reply(body)
+    )
+
+    with pytest.raises(ContractError, match="says that there are more"):
+        landing(posts(records_at=("rows",)))
+    assert_nothing_committed()
+
+
 def test_a_listing_that_goes_round_by_bodies_is_named(landing, site, reply, assert_nothing_committed):
     first, second = rows(10), [{"id": n} for n in range(10, 20)]
     site.script = pages_of(reply, first, second, first, second)
