@@ -270,7 +270,7 @@ REFUSED = {
     "a setting that is none": (["--set", "settings.FOO=x"], "FOO"),
     "an exporter's tag latest": (["--set", "airflow.statsd.enabled=true", "--set", "airflow.images.statsd.tag=latest"], "airflow.images.statsd.tag"),
     "a pool's tag latest": (["--set", "airflow.pgbouncer.enabled=true", "--set", "airflow.images.pgbouncer.tag=latest"], "airflow.images.pgbouncer.tag"),
-    "a pool before the small Postgres": (["--set", "airflow.pgbouncer.enabled=true", "--set", "airflow.images.pgbouncer.tag=1", "--set", "airflow.images.pgbouncerExporter.tag=1"], "database.secret"),
+    "a pool before the small Postgres": (["--set", "airflow.pgbouncer.enabled=true", "--set-string", "airflow.images.pgbouncer.tag=1,airflow.images.pgbouncerExporter.tag=1"], "database.secret"),
     "everybody an administrator": (["--set", "airflow.config.core.auth_manager=airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"], "auth_manager"),
     "two schedulers on the small Postgres": (["--set", "airflow.scheduler.replicas=2"], "database.secret"),
 }  # fmt: skip
