@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tideline import settings as settings_module
 from tideline.catalog.loader import load_catalog
-from tideline.errors import SettingsError
+from tideline.errors import SettingsError, StoreUnavailableError, TidelineError, WarehouseUnavailableError
 from tideline.pipeline import Deployment
 from tideline.plan import RunRequest
 from tideline.window import parse_instant
@@ -126,10 +126,11 @@ class _Clients:
     def _mongo(self, connection: Connection) -> Any:
         from airflow.providers.mongo.hooks.mongo import MongoHook
 
-        hook = MongoHook(mongo_conn_id=connection.conn_id)
-        hook.extras.setdefault("serverSelectionTimeoutMS", 20_000)
-        hook.extras.setdefault("socketTimeoutMS", int(self._settings.deadline_seconds * 1000))
-        client = hook.get_conn()
+        with _using(connection.conn_id, "mongodb"):
+            hook = MongoHook(mongo_conn_id=connection.conn_id)
+            hook.extras.setdefault("serverSelectionTimeoutMS", 20_000)
+            hook.extras.setdefault("socketTimeoutMS", int(self._settings.deadline_seconds * 1000))
+            client = hook.get_conn()
         self._closing.callback(client.close)
         return client
 
@@ -200,11 +201,12 @@ def _s3_client(connection: Connection) -> Any:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore.config import Config
 
-    own = S3Hook(aws_conn_id=connection.conn_id).config
     bounded = Config(
         connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1, "mode": "standard"}
     )
-    return S3Hook(aws_conn_id=connection.conn_id, config=bounded.merge(own)).get_conn()
+    with _using(connection.conn_id, "s3_csv"):
+        own = S3Hook(aws_conn_id=connection.conn_id).config
+        return S3Hook(aws_conn_id=connection.conn_id, config=bounded.merge(own)).get_conn()
 
 
 def _lake_s3() -> Any:
@@ -269,8 +271,34 @@ def _google_credentials(conn_id: str) -> tuple[Any, str | None]:
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
     _connection(conn_id, conn_id)
-    credentials, project = GoogleBaseHook(gcp_conn_id=conn_id).get_credentials_and_project_id()
+    with _using(conn_id, conn_id):
+        credentials, project = GoogleBaseHook(gcp_conn_id=conn_id).get_credentials_and_project_id()
     return credentials, project
+
+
+@contextmanager
+def _using(conn_id: str, role: str) -> Iterator[None]:
+    """Turn what a provider's hook says of a connection that it makes no client of into our error."""
+    try:
+        yield
+    except Exception as error:
+        raise _unusable(conn_id, role, error) from error
+
+
+def _unusable(conn_id: str, role: str, error: Exception) -> TidelineError:
+    """No server was asked, but for Google's metadata server: it may be silent while a pod is young."""
+    from google.auth.exceptions import GoogleAuthError
+
+    if not isinstance(error, GoogleAuthError):
+        return SettingsError(
+            f"the Airflow connection {conn_id!r} cannot be used: {error}",
+            remedy=f"write it as JSON such as {_EXAMPLES[role]}",
+        )
+    kind = WarehouseUnavailableError if conn_id == WAREHOUSE else StoreUnavailableError
+    return kind(
+        f"the Airflow connection {conn_id!r} gives no credentials: {error}",
+        remedy="give it a key, or its pod an account (Workload Identity); if it has one, retry",
+    )
 
 
 def _base_url(connection: Connection) -> str:

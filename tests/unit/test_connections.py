@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from tideline import connections
 from tideline.catalog.model import Column, CsvDataset
-from tideline.errors import SettingsError, SparkError, StoreUnavailableError
+from tideline.errors import SettingsError, SparkError, StoreUnavailableError, WarehouseUnavailableError
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.settings import Settings
 from tideline.spark import submit
@@ -173,3 +173,46 @@ def test_a_run_is_of_the_kind_that_made_it(run_type: Any, kind: str) -> None:
     params = {"datasets": [], "window_start": None, "window_end": None, "catch_up": False}
     context = {"run_id": "r", "params": params, "dag_run": SimpleNamespace(run_type=run_type)}
     assert connections.run_request(context).kind == kind
+
+
+def open_mongodb(deployment: Any) -> None:
+    deployment.open_source(SimpleNamespace(connection="tideline_mongodb", kind="mongodb"))
+
+
+UNUSABLE = {
+    "another type": ("MONGODB", {"conn_type": "http", "host": "h"}, "must be 'mongo'", open_mongodb),
+    "no option": ("MONGODB", {"conn_type": "mongo", "host": "h", "extra": {"x": 1}}, "option: x", open_mongodb),
+    "no URL": ("LAKE", {"conn_type": "aws", "extra": {"region_name": "x", "endpoint_url": "h:1"}}, "h:1",
+               lambda deployment: deployment.raw.put("k", b"")),
+    "no key": ("WAREHOUSE", {"conn_type": "google_cloud_platform", "extra": {"key_path": "/none.json"}}, "/none",
+               lambda deployment: deployment.open_warehouse()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fields", "found", "use"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_connection_that_makes_no_client_is_named(
+    monkeypatch: Any, name: str, fields: Any, found: str, use: Any
+) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_TIDELINE_{name}", json.dumps(fields))
+    words = f"'tideline_{name.lower()}' cannot be used: .*{found}"
+    with connections.open_deployment(Settings()) as made, pytest.raises(SettingsError, match=words) as error:
+        use(made)
+    assert "such as" in str(error.value.remedy)
+
+
+def test_credentials_that_are_not_there_yet_may_come(monkeypatch: Any) -> None:
+    """A pod's metadata server answers some seconds after the pod has started."""
+    from google.auth.exceptions import DefaultCredentialsError
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise DefaultCredentialsError("not found")
+
+    monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_WAREHOUSE", json.dumps({"conn_type": "google_cloud_platform"}))
+    monkeypatch.setattr("google.auth.default", refuse)
+    with (
+        connections.open_deployment(Settings()) as deployment,
+        pytest.raises(
+            WarehouseUnavailableError, match="'tideline_warehouse' gives no credentials: not found"
+        ),
+    ):
+        deployment.open_warehouse()
