@@ -153,6 +153,8 @@ def _rebuild(field: Field, wanted: Field | None, layout: Layout, table: TableNam
     if wanted is None or "RECORD" in (field.type, wanted.type) or REPEATED in (field.mode, wanted.mode):
         columns = f"* EXCEPT ({column})"
     else:
-        columns = f"* REPLACE (SAFE_CAST({column} AS {wanted.item_sql}) AS {column})"
+        cast = f"SAFE_CAST({column} AS {wanted.item_sql})"  # which rounds, and cuts times off
+        exact = f"SAFE_CAST({cast} AS {field.item_sql}) = {column}"
+        columns = f"* REPLACE (IF({exact}, {cast}, NULL) AS {column})"
     clauses = f" {layout.clauses}" if layout.clauses else ""
     return f"CREATE OR REPLACE TABLE {table.sql}{clauses} AS SELECT {columns} FROM {table.sql}"  # noqa: S608

@@ -153,7 +153,8 @@ def test_statement_casts_scalars_and_drops_the_rest():
             change((old,), (new,))
         return caught.value.remedy
 
-    assert "* REPLACE (SAFE_CAST(`n` AS INT64) AS `n`)" in statement(
+    exact = "SAFE_CAST(SAFE_CAST(`n` AS INT64) AS STRING) = `n`"
+    assert f"* REPLACE (IF({exact}, SAFE_CAST(`n` AS INT64), NULL) AS `n`)" in statement(
         Field("n", "STRING"), Field("n", "INT64")
     )
     assert "* EXCEPT (`n`)" in statement(Field("n", "STRING"), Field("n", "STRING", "REPEATED"))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -122,6 +122,27 @@ def test_partitioning_of_a_plain_table_is_refused(warehouse, name):
     ensure_table(warehouse, name, plain)
     with pytest.raises(SchemaEvolutionError, match="partitioned by nothing"):
         ensure_table(warehouse, name, LAYOUT)
+
+
+@pytest.mark.parametrize(
+    ("before", "values", "after", "kept"),
+    [
+        ("FLOAT64", "1.5, 2.0", "INT64", [None, 2]),
+        ("NUMERIC", "1.5, 2.0", "INT64", [None, 2]),
+        ("TIMESTAMP", "TIMESTAMP '2026-01-01 00:00:01+00', TIMESTAMP '2026-01-02'", "DATE", [None, date(2026, 1, 2)]),
+        ("STRING", "'007', 'x', '7'", "INT64", [None, None, 7]),
+    ],
+)  # fmt: skip
+def test_what_a_person_would_run_rounds_nothing(warehouse, name, before, values, after, kept):
+    """What does not fit is NULL until it is replayed; it would stay where the replay refuses it."""
+    layout = Layout((Field("n", before),))
+    ensure_table(warehouse, name, layout)
+    warehouse.run(f"INSERT INTO {name.sql} SELECT * FROM UNNEST([{values}])", kind="test", key="rows")
+    with pytest.raises(SchemaEvolutionError) as caught:
+        ensure_table(warehouse, name, Layout((Field("n", after),)))
+    warehouse.run(caught.value.remedy.partition("or run: ")[2].partition(";")[0], kind="test", key="rebuild")
+    found = [row["n"] for row in warehouse.rows(f"SELECT n FROM {name.sql} ORDER BY n", kind="test")]
+    assert found == kept
 
 
 KEYED = replace(LAYOUT, key=("id",))
