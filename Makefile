@@ -7,7 +7,7 @@ JOBS ?= auto
 # What the clouds' provider packages want for services that nothing here uses; not in the image.
 UNUSED := ray litellm scikit-learn google-ads sagemaker-studio looker-sdk pyathena redshift-connector
 
-.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year bench-scale bench-peers spark-install spark-test lock clean backfill native fuzz image kind-up kind-down deploy e2e chart-docs chart-manifests infra audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
+.PHONY: help setup manifest run test faults mutations up down lint fmt bench bench-year bench-scale bench-peers spark-install spark-test lock clean backfill native fuzz image kind-up kind-down deploy e2e spark-e2e chart-docs chart-manifests infra audit release-check release-image gke-credentials dashboard dashboard-install looker-url docs
 
 help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,8 +76,10 @@ bench: setup ## Speed and memory as ratios within one run; ARGS=--quick for one 
 bench-year: setup ## A year of hourly merges by BigQuery's billing rules: docs/bench-year.md; three minutes
 	@exec $(BIN)/python -m benchmarks.year --page $(ARGS)
 
-image: ## Build the image with Docker, tagged with the commit
-	@docker build --build-arg GIT_SHA="$$(git rev-parse HEAD)" -t "tideline:$$(git rev-parse --short=12 HEAD)" .
+image: ## Build the image, and those for Spark, with Docker; tagged with the commit
+	@for target in tideline spark dataproc; do \
+		name=tideline; [ "$$target" = tideline ] || name=tideline-$$target; \
+		docker build --target "$$target" --build-arg GIT_SHA="$$(git rev-parse HEAD)" -t "$$name:$$(git rev-parse --short=12 HEAD)" . || exit 1; done
 
 kind-up: ## A laptop's cluster with the living shop and a run that was green; again is quick
 	@helm/kind.sh up
@@ -91,13 +93,16 @@ deploy: ## Install or upgrade a cluster: VALUES=my-values.yaml, shows what chang
 e2e: ## Prove the chart on the cluster that KUBECONFIG names; TIDELINE_TAG is the images' tag there
 	@exec $(PYTHON) helm/e2e.py $(ARGS)
 
-audit: setup ## Known vulnerabilities of what the image installs, and its bill of materials
+spark-e2e: setup ## Refine a landing by Spark on the cluster that KUBECONFIG names; TIDELINE_TAG is the images' tag there
+	@PYTHONPATH=include:tests/support exec $(BIN)/python helm/spark_e2e.py $(ARGS)
+
+audit: setup ## Known vulnerabilities of what the images install, and their bills of materials
 	@.ci/audit .tideline/release
 
 release-check: ## Whether version, tag, chart and changelog agree
 	@.ci/release check
 
-release-image: setup audit ## Build and push the image by digest, package the chart (REGISTRY, REGISTRY_USER, REGISTRY_PASSWORD)
+release-image: setup audit ## Build and push the images by digest, package the chart (REGISTRY, REGISTRY_USER, REGISTRY_PASSWORD)
 	@.ci/release image
 
 gke-credentials: ## Point kubectl at a cluster: CLUSTER, REGION and PROJECT

@@ -1,6 +1,7 @@
 """The S3 stand-in as a network server: moto, with atomic conditional writes and objects kept off the heap.
 
-`python -m devstack.s3_server --port 0 --directory D` prints `listening 127.0.0.1:<port>`.
+`python -m devstack.s3_server --port 0 --directory D` prints `listening 127.0.0.1:<port>`; a pod listens
+on `--host 0.0.0.0`.
 Owns the corrections to moto; knows no buckets. Any credentials are let in.
 
 Corrections, each pinned by a test:
@@ -26,6 +27,7 @@ from devstack.foreground import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+HOST = "127.0.0.1"
 MEMORY_BYTES = 64 << 10
 """Size up to which an object is kept in memory."""
 _MANY_FILES = 10_240
@@ -37,15 +39,16 @@ class S3Server:
 
     Args:
         port: Where to listen; 0 for any free port.
+        host: The address to listen on.
 
     Buckets belong to the process, as moto has them: a second server in it serves the same ones. Large objects
     are where Python puts temporary files.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, host: str = HOST) -> None:
         os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(MEMORY_BYTES)
-        self._server = _make(port)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = _make(host, port)
+        self.url = f"http://{host}:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -56,7 +59,7 @@ class S3Server:
         self._server.server_close()
 
 
-def _make(port: int) -> Any:  # noqa: ANN401  werkzeug's server has no public type
+def _make(host: str, port: int) -> Any:  # noqa: ANN401  werkzeug's server has no public type
     from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         MotoRequestHandler,
@@ -66,7 +69,7 @@ def _make(port: int) -> Any:  # noqa: ANN401  werkzeug's server has no public ty
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     application = OneWriter(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
+    server = make_server(host, port, application, threaded=True, request_handler=MotoRequestHandler)
     server.daemon_threads = True  # type: ignore[attr-defined]
     return server
 
@@ -106,13 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(prog="devstack.s3_server", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--host", default=HOST)
     parser.add_argument("--directory", type=Path)
     options = parser.parse_args(arguments)
     _allow_many_files()
     if options.directory is not None:
         options.directory.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(options.directory)
-    server = S3Server(options.port)
+    server = S3Server(options.port, options.host)
     run(server, server.url.removeprefix("http://"))
 
 
