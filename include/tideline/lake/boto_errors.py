@@ -63,6 +63,8 @@ _CODES = {
 }
 _MEANING = {code: trouble for trouble, codes in _CODES.items() for code in codes.split()}
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
+_NEVER = 501
+"""What a server says of a header that it does not know, such as the condition of a write."""
 
 _TRANSIENT = (
     boto.ConnectionError,
@@ -107,6 +109,6 @@ def _of_reply(error: ClientError) -> Trouble:
     if known is not None:
         return known
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status >= 500 or status in _TRANSIENT_STATUS:  # noqa: PLR2004 - the server errors of HTTP
+    if (status >= 500 and status != _NEVER) or status in _TRANSIENT_STATUS:  # noqa: PLR2004 - server errors
         return Trouble.UNAVAILABLE
     return Trouble.REFUSED

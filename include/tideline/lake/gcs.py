@@ -144,7 +144,11 @@ class GcsStore(WriteOnceStore):
         if isinstance(error, storage_exceptions.DataCorruption):
             return damaged(str(error), place)
         if _is_transient(error, status):
-            return StoreUnavailableError(f"the server does not answer, or sheds load: {error}", place=place)
+            return StoreUnavailableError(
+                f"the server does not answer, or sheds load: {error}",
+                place=place,
+                remedy="see whether it is up and reachable from here; the task retries",
+            )
         return SettingsError(f"the server refuses the request: {error}", place=place, remedy=_remedy(status))
 
 

@@ -34,6 +34,7 @@ _REMEDIES = {
     Trouble.NO_BUCKET: "create the bucket, or correct the TIDELINE_*_URI variable that names it",
     Trouble.DENIED: "let these credentials read, list and create objects in this bucket",
     Trouble.SETTINGS: "correct the key, secret, region and endpoint of the lake's connection",
+    Trouble.UNAVAILABLE: "see whether the server is up, reachable from here and has room; the task retries",
     Trouble.REFUSED: "check that the server speaks S3 with conditional writes (If-None-Match)",
     Trouble.NO_OBJECT: "create the bucket, or correct the TIDELINE_*_URI variable that names it",
 }
@@ -182,7 +183,7 @@ class S3Store(WriteOnceStore):
         if isinstance(error, (ChecksumError, FlexibleChecksumError)):
             return damaged(str(error), place)
         if trouble is Trouble.UNAVAILABLE:
-            return StoreUnavailableError(f"{trouble.value}: {error}", place=place)
+            return StoreUnavailableError(f"{trouble.value}: {error}", place=place, remedy=_REMEDIES[trouble])
         return SettingsError(f"{trouble.value}: {error}", place=place, remedy=_REMEDIES[trouble])
 
 

@@ -116,7 +116,9 @@ class WriteOnceStore(ABC):
         stat = self._patience.call(partial(self._stat, key))
         if stat is None:
             raise StoreUnavailableError(
-                "the object was said to exist but is not there", place=self.uri_of(key)
+                "the object was said to exist but is not there",
+                place=self.uri_of(key),
+                remedy="nothing if it passes; the task retries",
             ) from error
         if stat.length != length or (stat.sha256 or self._hash(key)) != digest:
             raise error

@@ -41,7 +41,7 @@ def translate(error: BaseException, place: str) -> TidelineError:
             place=place,
             remedy="renew the credentials of the connection tideline_warehouse",
         )
-    return WarehouseUnavailableError(f"no answer from the warehouse: {_short(error)}", place=place)
+    return _later(f"no answer from the warehouse: {_short(error)}", place)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -59,9 +59,9 @@ def _of_answer(error: exceptions.GoogleAPICallError, place: str) -> TidelineErro
     reason = str(details.get("reason", "")) if isinstance(details, dict) else ""
     code = int(error.code or 0)
     if code == _NOT_FOUND and "upload_id=" in str(error):
-        return WarehouseUnavailableError(f"the upload is gone, it begins anew: {_short(error)}", place=place)
+        return _later(f"the upload is gone, it begins anew: {_short(error)}", place)
     if reason not in REASONS and (code == _TOO_MANY_REQUESTS or code >= _SERVER_ERRORS):
-        return WarehouseUnavailableError(f"the warehouse answered {code}: {_short(error)}", place=place)
+        return _later(f"the warehouse answered {code}: {_short(error)}", place)
     return _build(reason or _BY_CODE.get(code, ""), str(error.message or error), place)
 
 
@@ -75,8 +75,13 @@ def _build(reason: str, message: str, place: str) -> TidelineError:
     return kind(
         f"{reason or 'error'}: {message[:_MESSAGE_LENGTH]}",
         place=place,
-        remedy=None if judged.retry else judged.remedy,
+        remedy=judged.remedy,
     )
+
+
+def _later(found: str, place: str) -> WarehouseUnavailableError:
+    remedy = "see whether BigQuery is up and reachable from here; the task retries"
+    return WarehouseUnavailableError(found, place=place, remedy=remedy)
 
 
 def _may_pass(error: auth.GoogleAuthError) -> bool:

@@ -159,7 +159,9 @@ def set_expiry(warehouse: Warehouse, name: TableName, expires: datetime | None) 
 
 def _clash(name: TableName) -> WarehouseUnavailableError:
     return WarehouseUnavailableError(
-        f"somebody else changed the table in each of {_MOST_CLASHES} tries", place=f"table {name}"
+        f"somebody else changed the table in each of {_MOST_CLASHES} tries",
+        place=f"table {name}",
+        remedy="see who else writes it; the task retries",
     )
 
 

@@ -118,6 +118,16 @@ def test_a_listing_that_fails_is_tried_again(s3_store, front, naps):
     assert naps == [0.25]
 
 
+def test_a_lake_without_conditional_writes_is_told_and_not_asked_again(s3_store, front, naps):
+    front.fail("PUT", "some/root/k", 501, body=b"<Error><Code>NotImplemented</Code></Error>")
+
+    with pytest.raises(SettingsError, match="NotImplemented") as refused:
+        s3_store.put("k", b"body")
+
+    assert "If-None-Match" in refused.value.remedy
+    assert naps == []
+
+
 def test_a_refused_question_is_not_taken_for_absence(s3_store, front):
     front.fail("HEAD", "k", 403)
 
@@ -180,6 +190,7 @@ def reply(code, status=400):
         (reply("NobodyKnows", 599), Trouble.UNAVAILABLE),
         (reply("NobodyKnows", 429), Trouble.UNAVAILABLE),
         (reply("NobodyKnows", 400), Trouble.REFUSED),
+        (reply("NotImplemented", 501), Trouble.REFUSED),
         (ClientError({}, "Op"), Trouble.REFUSED),
         (boto.EndpointConnectionError(endpoint_url="u"), Trouble.UNAVAILABLE),
         (boto.ReadTimeoutError(endpoint_url="u"), Trouble.UNAVAILABLE),

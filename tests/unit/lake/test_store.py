@@ -189,6 +189,7 @@ def test_a_server_that_does_not_recover_is_given_up(store, store_front, naps, ac
         store.put("k", b"body")
 
     assert raised.value.place == f"{store.root}/k"
+    assert "the task retries" in raised.value.remedy
     assert len(naps) == 3
 
 
