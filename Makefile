@@ -76,6 +76,10 @@ bench: setup ## Speed and memory as ratios within one run; ARGS=--quick for one 
 bench-year: setup ## A year of hourly merges by BigQuery's billing rules: docs/bench-year.md; three minutes
 	@exec $(BIN)/python -m benchmarks.year --page $(ARGS)
 
+.PHONY: bench-year-models
+bench-year-models: setup ## A year of hourly dbt builds by the same rules: docs/bench-year-models.md; five minutes
+	@exec $(BIN)/python -m benchmarks.year_models --page $(ARGS)
+
 image: ## Build the image, and those for Spark, with Docker; tagged with the commit
 	@for target in tideline spark dataproc; do \
 		name=tideline; [ "$$target" = tideline ] || name=tideline-$$target; \

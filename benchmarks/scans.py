@@ -1,0 +1,174 @@
+"""What BigQuery reads for a statement of dbt: which columns, and whether constants prune the partitions.
+
+Views are opened, and columns that nobody uses further up are left out, as BigQuery does; joins and subqueries
+prune nothing. Knows no sizes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlglot
+from sqlglot import expressions as exp
+from sqlglot.optimizer.pushdown_projections import pushdown_projections
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import traverse_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DIALECT = "bigquery"
+VIEW = re.compile(r"\s*(/\*.*?\*/)?\s*create or replace view\b", re.IGNORECASE | re.DOTALL)
+"""Behind dbt's comment."""
+TEMPORARY = re.compile(r"__dbt_tmp\d+$")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One table that a statement reads."""
+
+    table: str
+    """`dataset.table`."""
+    columns: frozenset[str]
+    pruned: bool
+    """Whether a comparison of the partition column with constants stands among the conditions."""
+    writes: bool = False
+    """Whether all columns of the partitions are billed beside: a MERGE updates them."""
+
+
+def views(statements: list[str]) -> dict[str, exp.Expression]:
+    """The queries of the views that the statements make."""
+    found = {}
+    for sql in statements:
+        if VIEW.match(sql):
+            made = sqlglot.parse_one(sql, read=DIALECT)
+            target = made.find(exp.Table)
+            found[name_of(target)] = made.expression
+    return found
+
+
+def name_of(table: exp.Expression | None) -> str:
+    """`dataset.table`, without the number of a temporary one; empty for a CTE."""
+    return (
+        f"{table.db}.{TEMPORARY.sub('__dbt_tmp', table.name)}"
+        if isinstance(table, exp.Table) and table.db
+        else ""
+    )
+
+
+class Reader:
+    """Reads statements over tables and views.
+
+    Args:
+        schema: Table → column → type.
+        partitions: Table → its partition column.
+        opened: View → its query.
+    """
+
+    def __init__(
+        self, schema: Mapping[str, Mapping[str, str]], partitions: Mapping[str, str],
+        opened: Mapping[str, exp.Expression],
+    ) -> None:  # fmt: skip
+        self._partitions, self._opened = partitions, opened
+        self._schema: dict[str, dict[str, dict[str, str]]] = {}
+        for table, columns in schema.items():
+            dataset, _, name = table.partition(".")
+            named = self._schema.setdefault(dataset, {})
+            named[name] = named[f"{name}__dbt_tmp"] = dict(columns)
+
+    def scans(self, sql: str) -> list[Scan]:
+        """What the statement reads; nothing for one that makes a view, or reads no table."""
+        statement = sqlglot.parse_one(sql, read=DIALECT)
+        if isinstance(statement, exp.Create):
+            if statement.args["kind"] != "TABLE" or statement.expression is None:
+                return []
+            return self._query(statement.expression)
+        if isinstance(statement, exp.Merge):
+            return self._merge(statement)
+        if isinstance(statement, exp.Delete):
+            target = statement.this
+            where = statement.args["where"].this
+            query = exp.select("1").from_(target.copy()).where(where.copy())
+            return self._query(query)
+        return self._query(statement) if isinstance(statement, exp.Query) else []
+
+    def _merge(self, merge: exp.Merge) -> list[Scan]:
+        target, alias = merge.this, merge.this.alias
+        on = merge.args["on"]
+        columns = frozenset(column.name for column in on.find_all(exp.Column) if column.table == alias)
+        name = name_of(target)
+        return [Scan(name, columns, self._is_pruned(name, [on]), writes=True)]
+
+    def _query(self, query: exp.Expression) -> list[Scan]:
+        whole = self._open(query.copy())
+        for table in whole.find_all(exp.Table):
+            table.set("catalog", None)
+            table.this.set("this", TEMPORARY.sub("__dbt_tmp", table.name))
+        whole = qualify(
+            whole,
+            schema=self._schema,
+            dialect=DIALECT,
+            validate_qualify_columns=False,
+            quote_identifiers=False,
+        )
+        whole = pushdown_projections(whole)
+        return list(self._read(whole))
+
+    def _open(self, query: exp.Expression) -> exp.Expression:
+        for table in list(query.find_all(exp.Table)):
+            view = self._opened.get(name_of(table))
+            if view is not None:
+                inner = self._open(view.copy())
+                table.replace(exp.Subquery(this=inner, alias=exp.to_identifier(table.alias_or_name)))
+        return query
+
+    def _read(self, whole: exp.Expression) -> Iterator[Scan]:
+        for scope in traverse_scope(whole):
+            for alias, source in scope.sources.items():
+                if not isinstance(source, exp.Table) or not (name := name_of(source)):
+                    continue
+                if (alias, source) not in [(a, s) for a, (_, s) in scope.selected_sources.items()]:
+                    continue
+                columns = frozenset(column.name for column in scope.columns if column.table == alias)
+                where = scope.expression.args.get("where")
+                inner = [join for join in scope.expression.args.get("joins") or () if not join.side]
+                conditions = [where.this] if where else []
+                conditions += [join.args["on"] for join in inner if join.args.get("on")]
+                yield Scan(name, columns, self._is_pruned(name, conditions))
+
+    def _is_pruned(self, table: str, conditions: list[exp.Expression]) -> bool:
+        column = self._partitions.get(table)
+        if column is None:
+            return False
+        parts = [part for one in conditions for part in _conjuncts(one)]
+        return any(_compares(part, column) for part in parts)
+
+
+def _conjuncts(condition: exp.Expression) -> Iterator[exp.Expression]:
+    condition = condition.unnest()
+    if isinstance(condition, exp.And):
+        yield from _conjuncts(condition.left)
+        yield from _conjuncts(condition.right)
+    else:
+        yield condition
+
+
+def _compares(condition: exp.Expression, column: str) -> bool:
+    """Whether it leaves out every partition that no constant names."""
+    condition = condition.unnest()
+    if isinstance(condition, exp.Or):
+        return _compares(condition.left, column) and _compares(condition.right, column)
+    if isinstance(condition, exp.Boolean):
+        return not condition.this
+    if not isinstance(condition.this, exp.Column) or condition.this.name != column:
+        return False
+    if isinstance(condition, exp.In):
+        return not condition.args.get("query") and all(map(_is_constant, condition.expressions))
+    # the ends of all that is touched may lie years apart: a range is no help
+    return isinstance(condition, exp.EQ | exp.Is) and _is_constant(condition.expression)
+
+
+def _is_constant(value: exp.Expression) -> bool:
+    return not list(value.find_all(exp.Column, exp.Query))
