@@ -98,7 +98,7 @@ e2e: ## Prove the chart on the cluster that KUBECONFIG names; TIDELINE_TAG is th
 	@exec $(PYTHON) helm/e2e.py $(ARGS)
 
 spark-e2e: setup ## Refine a landing by Spark on the cluster that KUBECONFIG names; TIDELINE_TAG is the images' tag there
-	@PYTHONPATH=include:tests/support exec $(BIN)/python helm/spark_e2e.py $(ARGS)
+	@PYTHONPATH=.:include:tests/support exec $(BIN)/python helm/spark_e2e.py $(ARGS)
 
 audit: setup ## Known vulnerabilities of what the images install, and their bills of materials
 	@.ci/audit .tideline/release

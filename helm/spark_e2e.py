@@ -223,7 +223,7 @@ def pod(name: str, image: str, user: int, container: dict[str, Any], **spec: Any
         "securityContext": {**SECURITY, "runAsUser": user},
         **container,
     }
-    spec = {"restartPolicy": "Never", "containers": [own], **spec}
+    spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [own], **spec}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
