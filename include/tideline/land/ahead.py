@@ -29,12 +29,22 @@ class ReadAhead(Generic[T]):
         items: A generator, used and closed by the thread only.
         wait_seconds: How long to wait for one item.
         place: What is read, for the message.
+        source: Of which source, for the message.
+        dataset: Of which of its datasets.
     """
 
-    def __init__(self, items: Generator[T, None, None], *, wait_seconds: float, place: str) -> None:
+    def __init__(
+        self,
+        items: Generator[T, None, None],
+        *,
+        wait_seconds: float,
+        place: str,
+        source: str | None = None,
+        dataset: str | None = None,
+    ) -> None:
         self._items = items
         self._wait_seconds = wait_seconds
-        self._place = place
+        self._where = {"place": place, "source": source, "dataset": dataset}
         self._box: queue.SimpleQueue[tuple[T] | BaseException | None] = queue.SimpleQueue()
         self._taken = threading.Semaphore(0)
         self._stopped = threading.Event()
@@ -63,8 +73,8 @@ class ReadAhead(Generic[T]):
         except queue.Empty:
             raise SourceUnavailableError(
                 f"the source gave nothing for {self._wait_seconds:g} s",
-                place=self._place,
                 remedy="see whether the source is overloaded, or raise TIDELINE_DEADLINE_SECONDS",
+                **self._where,
             ) from None
         self._taken.release()
         return item

@@ -65,7 +65,8 @@ def land(request: LandRequest[MongoDataset], client: MongoClient[Any], store: St
     criteria = within(request.part, window_filter(dataset, request.window, attempt.extracted_at))
     probe = Probe.of(client, request, criteria, attempt.extracted_at)
     batches = scan_documents(client, dataset, criteria)
-    with ReadAhead(batches, wait_seconds=request.deadline_seconds, place=place_of(dataset)) as ahead:
+    where = {"place": place_of(dataset), "source": dataset.source, "dataset": dataset.name}
+    with ReadAhead(batches, wait_seconds=request.deadline_seconds, **where) as ahead:
         parts = list(land_parts(attempt, DocumentStream(ahead, request.part_bytes), store))
     records = sum(part.records or 0 for part in parts)
     return attempt.commit(

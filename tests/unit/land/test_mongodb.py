@@ -341,9 +341,10 @@ def test_a_server_that_says_nothing_more_is_given_up(
 ):
     wire.steps = [DOCUMENTS[:10], "silence", DOCUMENTS[20:]]
 
-    with pytest.raises(SourceUnavailableError, match=r"gave nothing for 0\.2 s"):
+    with pytest.raises(SourceUnavailableError, match=r"gave nothing for 0\.2 s") as raised:
         land(request_for(things(), deadline_seconds=0.2), wire_client, store)
 
+    assert (raised.value.source, raised.value.dataset) == (things().source, things().name)
     wire.quiet.set()
     assert_nothing_committed()
 
