@@ -133,12 +133,12 @@ def _similar(undeclared: list[str], absent: list[Field]) -> dict[str, str]:
 
 
 def _remedy(similar: dict[str, str], *, whole: bool) -> str:
+    for field, name in similar.items():
+        return f"the file spells {field!r} as {name!r}: give the column `field: {name!r}` in the catalog"
     if whole:
         return (
             "check that the first record is a header, and that delimiter and encoding are as in the dialect"
         )
-    for field, name in similar.items():
-        return f"the file spells {field!r} as {name!r}: give the column `field: {name!r}` in the catalog"
     return "have the object written with these columns, or correct the catalog; nothing of it was taken"
 
 

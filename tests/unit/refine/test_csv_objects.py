@@ -75,6 +75,7 @@ def test_undeclared_columns_are_refused_where_the_dataset_says_so(csv_dataset: M
         ),
         (b"id,Name", "lacks declared columns: 'name'", "spells 'name' as 'Name'"),
         (b"id, name", "lacks declared columns: 'name'", "spells 'name' as ' name'"),
+        (b"ID,NAME", "lacks declared columns: 'id', 'name'", "spells 'id' as 'ID'"),
         (b"1,Shirt", "lacks declared columns: 'id', 'name'", "is a header"),
         (b"id;name", "lacks declared columns", "delimiter"),
         (b"id,name,name", "names 'name' more than once", "once"),
