@@ -65,8 +65,8 @@ def decode_csv(
         limits: For tests.
 
     Raises:
-        ContractError: Its header does not fit the contract; or it is no CSV at all, or gzip that is cut short,
-            corrupt or grows without bounds. What was yielded until then must not count.
+        ContractError: Its header does not fit the contract; or it is no CSV at all, or gzip that is cut
+            short, corrupt or grows without bounds. What was yielded until then must not count.
     """
     place = place_of(dataset, part)
     marks = Marks(ord(dataset.dialect.delimiter), ord(dataset.dialect.quote))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tideline.catalog.model import CsvDialect
-from tideline.errors import ContractError, IntegrityError
+from tideline.errors import ContractError
 from tideline.lake.manifest import Part
 from tideline.refine.csv import EMPTY_OBJECT, CsvLimits, decode_csv
 from tideline.refine.csv_blocks import BlockLimits
@@ -177,9 +177,9 @@ PACKED = gzip.compress(BODY)
 @pytest.mark.parametrize("sixtyfourth", range(64))
 def test_a_cut_gzip_never_passes(csv_dataset: Make, decode: Decode, sixtyfourth: int) -> None:
     before = threading.active_count()
-    with pytest.raises((IntegrityError, ContractError)):
+    with pytest.raises(ContractError):
         decode(csv_dataset(), PACKED[: len(PACKED) * sixtyfourth // 64], key="items/0.csv.gz")
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_the_whole_gzip_passes(csv_dataset: Make, decode: Decode) -> None:
@@ -197,7 +197,7 @@ def test_an_error_of_the_stream_passes_through_and_leaves_no_thread(csv_dataset:
     body = b"id,name\n" + b"1,a\n" * 1_000_000
     with pytest.raises(ConnectionError, match="gone"):
         list(decode_csv(csv_dataset(), Part("s3://raw/p", 0, "", None, {}), Broken(body)))
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_a_consumer_that_stops_leaves_no_thread(csv_dataset: Make) -> None:
@@ -205,4 +205,4 @@ def test_a_consumer_that_stops_leaves_no_thread(csv_dataset: Make) -> None:
     batches = decode_csv(csv_dataset(), Part("s3://raw/p", 0, "", None, {}), io.BytesIO(BODY * 200))
     next(iter(batches))
     batches.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
