@@ -14,7 +14,7 @@ from tideline import plan as planning
 from tideline import spark, volume
 from tideline.catalog.loader import fingerprint
 from tideline.catalog.model import CsvDataset, HttpDataset, MongoDataset
-from tideline.errors import SchemaEvolutionError
+from tideline.errors import SchemaEvolutionError, TidelineError
 from tideline.lake import manifest as manifests
 from tideline.lake.ranges import Range
 from tideline.land.request import LandRequest
@@ -230,7 +230,11 @@ def settle(
 
 
 def _land(deployment: Deployment, dataset: AnyDataset, request: LandRequest[Any]) -> tuple[Manifest, str]:
-    client = deployment.open_source(deployment.catalog.source_of(dataset))
+    try:
+        client = deployment.open_source(deployment.catalog.source_of(dataset))
+    except TidelineError as error:  # a connection knows no dataset
+        error.source, error.dataset = dataset.source, dataset.name
+        raise
     if isinstance(dataset, MongoDataset):
         from tideline.land import mongodb
 

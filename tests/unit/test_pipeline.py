@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
 from tideline import pipeline
-from tideline.errors import SchemaEvolutionError
+from tideline.errors import SchemaEvolutionError, SettingsError
 from tideline.merge import merge as merging
 
 
@@ -28,3 +30,14 @@ def test_a_table_that_may_not_change_keeps_no_models_from_the_others(monkeypatch
     assert stale == ["shop.orders"]
     assert seen == ["shop.orders", "shop.items"]
     assert "shop.orders stays as it is: no" in caplog.text
+
+
+def test_a_connection_that_is_wrong_is_told_with_the_dataset_that_needs_it():
+    def refuse(source):
+        raise SettingsError("not defined")
+
+    catalog = SimpleNamespace(source_of=lambda dataset: None)
+    deployment = SimpleNamespace(catalog=catalog, open_source=refuse)
+    with pytest.raises(SettingsError, match="not defined") as error:
+        pipeline._land(deployment, SimpleNamespace(source="shop", name="orders"), None)
+    assert str(error.value).startswith("shop.orders: ")

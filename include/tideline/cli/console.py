@@ -11,13 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tideline.errors import SettingsError
+from tideline.errors import RetriableError, SettingsError
 from tideline.window import Window, format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from tideline.errors import TidelineError
     from tideline.pipeline import Deployment, Summary
 
 app = typer.Typer(
@@ -76,6 +77,19 @@ def named_window(start: str | None, end: str | None) -> tuple[datetime, datetime
 def size(count: int) -> str:
     """Bytes, for people."""
     return f"{count / 1e6:,.1f} MB"
+
+
+def raise_first(failed: Sequence[TidelineError]) -> None:
+    """Print the errors of several datasets but for one, and raise it: the first that a person must act on.
+
+    Raises:
+        TidelineError: The first such, or the first of all.
+    """
+    worst = sorted(failed, key=lambda error: isinstance(error, RetriableError))
+    for other in worst[1:]:
+        errors.print(str(other), markup=False, highlight=False)
+    if worst:
+        raise worst[0]
 
 
 COUNTS = (

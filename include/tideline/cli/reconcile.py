@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tideline.cli.console import DatasetOption, JsonOption, app, console, errors, open_deployment, run_id_of
-from tideline.errors import ContractError
+from tideline.cli.console import (
+    DatasetOption,
+    JsonOption,
+    app,
+    console,
+    open_deployment,
+    raise_first,
+    run_id_of,
+)
+from tideline.errors import TidelineError
 from tideline.reconcile.reconcile import reconcile_dataset
 
 if TYPE_CHECKING:
@@ -34,7 +42,7 @@ def reconcile(
     """Compare source and warehouse: rows that are gone get tombstones, missed ones are landed again."""
     run_id = run_id_of(datetime.now(UTC))
     done: list[Summary] = []
-    stopped: list[ContractError] = []
+    stopped: list[TidelineError] = []
     with open_deployment() as deployment:
         chosen = [deployment.catalog.dataset(name).dataset_id for name in dataset or ()]
         for dataset_id in chosen or [each.dataset_id for each in deployment.catalog.datasets]:
@@ -48,13 +56,12 @@ def reconcile(
                         max_delete_ratio=max_delete_ratio,
                     )
                 )
-            except ContractError as error:  # of one dataset; the others have nothing to do with it
+            except TidelineError as error:
+                if error.dataset is None:  # the lake, the warehouse: it would be the same for all
+                    raise
                 stopped.append(error)
     _show(done, as_json=as_json)
-    for other in stopped[1:]:
-        errors.print(str(other), markup=False, highlight=False)
-    if stopped:
-        raise stopped[0]
+    raise_first(stopped)
 
 
 def _show(done: list[Summary], *, as_json: bool) -> None:

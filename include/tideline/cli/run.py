@@ -20,10 +20,12 @@ from tideline.cli.console import (
     errors,
     named_window,
     open_deployment,
+    raise_first,
     run_id_of,
     show,
     size,
 )
+from tideline.errors import TidelineError
 from tideline.plan import RunRequest
 from tideline.window import HOUR, Window, hour_of, parse_instant
 
@@ -59,8 +61,10 @@ def run(
     )
     with open_deployment() as deployment:
         loads = pipeline.plan_run(deployment, request)
-        done = [_run_one(deployment, load, request.run_id, step) for load, step in _each(loads)]
-    show(done, as_json=as_json)
+        done, failed = _run_all(deployment, loads, request.run_id)
+    if done:
+        show(done, as_json=as_json)
+    raise_first(failed)
 
 
 @app.command()
@@ -134,6 +138,22 @@ def _each(loads: dict[str, Summary]) -> Iterator[tuple[Summary, Any]]:
         for dataset_id, load in loads.items():
             task = progress.add_task(dataset_id, total=3, note="")
             yield load, lambda note, task=task: progress.update(task, advance=1, note=note)
+
+
+def _run_all(
+    deployment: Deployment, loads: dict[str, Summary], run_id: str
+) -> tuple[list[Summary], list[TidelineError]]:
+    """What became of each dataset. One that fails does not stop the others, as in the DAG."""
+    done: list[Summary] = []
+    failed: list[TidelineError] = []
+    for load, step in _each(loads):
+        try:
+            done.append(_run_one(deployment, load, run_id, step))
+        except TidelineError as error:
+            if error.dataset is None:  # the lake, the warehouse, the settings: it would be the same for all
+                raise
+            failed.append(error)
+    return done, failed
 
 
 def _run_one(deployment: Deployment, load: Summary, run_id: str, step: Any) -> Summary:  # noqa: ANN401  a callback

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tideline import cli
 from tideline.catalog.loader import load_catalog
 from tideline.cli import reconcile as command
-from tideline.errors import CatalogError, ContractError
+from tideline.errors import CatalogError, ContractError, SourceUnavailableError, StoreUnavailableError
 from tideline.settings import from_environment
 
 ORDERS, USERS = "shop_mongodb.orders", "jsonplaceholder.users"
@@ -64,6 +64,19 @@ def test_a_cap_stops_one_dataset_only_and_is_an_error_at_the_end(calls, capsys):
     with pytest.raises(ContractError, match="too many"):
         invoke("-d", ORDERS, "-d", "shop_mongodb.charges", "-d", USERS)
     assert [dataset_id for dataset_id, _ in calls.asked] == [ORDERS, "shop_mongodb.charges", USERS]
+
+
+def test_a_source_that_is_down_stops_its_dataset_and_a_lake_that_is_everything(calls, monkeypatch):
+    def fail(deployment, dataset_id, **options):
+        calls.asked.append((dataset_id, options))
+        raise (SourceUnavailableError if dataset_id == ORDERS else StoreUnavailableError)(
+            "is down", dataset=dataset_id if dataset_id == ORDERS else None
+        )
+
+    monkeypatch.setattr(command, "reconcile_dataset", fail)
+    with pytest.raises(StoreUnavailableError):
+        invoke("-d", ORDERS, "-d", "shop_mongodb.charges", "-d", USERS)
+    assert [dataset_id for dataset_id, _ in calls.asked] == [ORDERS, "shop_mongodb.charges"]
 
 
 def test_an_unknown_dataset_stops_everything(calls):
