@@ -140,14 +140,14 @@ def prove(cluster: Room, count: int) -> None:
     def say(what: str) -> None:
         print(f"{what} ({time.monotonic() - started:.0f} s)", flush=True)
 
-    address = prepared(cluster)
+    prepare(cluster)
     say("a namespace that enforces restricted pods, with a lake")
     with cluster.forwarded("lake") as url, TemporaryDirectory() as folder:
         lake = spark_lake.Lake(url)
         order = lake.order(spark_lake.dataset_in(Path(folder)), count)
         alone = lake.alone(order)
         say(f"{count:,} documents landed, and refined by one process")
-        begin(cluster, order, spark_lake.environment(f"http://{address}:{PORT}"))
+        begin(cluster, order, spark_lake.environment(f"http://lake:{PORT}"))
         # A range that is committed says that executors are at work, and fifteen are to come.
         before = set(lake.stages.processed.list(""))
         until(
@@ -174,11 +174,8 @@ def prove(cluster: Room, count: int) -> None:
         say(f"{rows:,} rows and {spread.details['quarantined']:,} refusals, as of one process")
 
 
-def prepared(cluster: Room) -> str:
-    """A namespace with a lake in it, and an account that may have pods; the lake's address.
-
-    Its address and not its name: boto3 would put the bucket's name before that of the host.
-    """
+def prepare(cluster: Room) -> None:
+    """A namespace with a lake in it, and an account that may have what Spark makes."""
     cluster.kubectl("delete", "namespace", cluster.namespace, "--ignore-not-found", "--wait=true")
     cluster.make_namespace()
     may = [
@@ -200,10 +197,15 @@ def prepared(cluster: Room) -> str:
             "metadata": {"name": "templates"},
             "data": {"pod.yaml": template()},
         },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "lake"},
+            "spec": {"selector": {"app": "lake"}, "ports": [{"port": PORT}]},
+        },
         pod("lake", f"localhost/tideline-demo:{cluster.tag}", 50000, server, volumes=[TMP]),
     )
     until("the lake runs", lambda: cluster.phase("lake") == "Running")
-    return cluster.kubectl("get", "pod", "lake", "-o", "jsonpath={.status.podIP}")
 
 
 def template() -> str:
@@ -224,7 +226,12 @@ def pod(name: str, image: str, user: int, container: dict[str, Any], **spec: Any
         **container,
     }
     spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [own], **spec}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": spec,
+    }
 
 
 def begin(cluster: Room, order: Order, environment: dict[str, str]) -> None:
