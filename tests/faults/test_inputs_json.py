@@ -13,7 +13,7 @@ from proxy import status, then
 from survival import check_crop, harvest, survive
 
 from tideline.catalog.model import HttpDataset
-from tideline.errors import ContractError, IntegrityError, RetriableError, SourceChangedError, TidelineError
+from tideline.errors import ContractError, RetriableError, SourceChangedError, TidelineError
 from tideline.refine.refine import refine
 
 KIND = "rest_api"
@@ -32,7 +32,7 @@ def test_a_page_cut_at_any_byte_is_never_a_shorter_page(faults):
     for length in range(len(BODY)):
         lake = Lake()
         uri = lake.landed(dataset(), BODY[:length])
-        with pytest.raises(IntegrityError):
+        with pytest.raises(ContractError):
             refine(dataset(), uri, **lake.stores, run_id="fault")
         assert lake.committed == 0
         faults.tried()
@@ -44,7 +44,7 @@ def test_an_envelope_cut_at_any_byte_is_never_a_shorter_page(faults):
     declared = dataset(records_at=("data", "items"))
     for length in range(0, len(body), 3):
         lake = Lake()
-        with pytest.raises(IntegrityError):
+        with pytest.raises(ContractError):
             refine(declared, lake.landed(declared, body[:length]), **lake.stores, run_id="fault")
         assert lake.committed == 0
         faults.tried()
