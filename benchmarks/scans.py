@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import expressions as exp
+from sqlglot.optimizer.pushdown_predicates import pushdown_predicates
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
@@ -113,7 +114,7 @@ class Reader:
             validate_qualify_columns=False,
             quote_identifiers=False,
         )
-        whole = pushdown_projections(whole)
+        whole = pushdown_projections(pushdown_predicates(whole, dialect=DIALECT))
         return list(self._read(whole))
 
     def _open(self, query: exp.Expression) -> exp.Expression:

@@ -99,18 +99,19 @@ def _label(node: str) -> str:
 
 
 def _reads(scans: Sequence[Scan], tables: Mapping[str, Table]) -> tuple[Read, ...]:
-    """Each table once: BigQuery bills a column once a statement, however often it is named."""
-    columns, pruned, writes = defaultdict(set), {}, set()
+    """Each column of a table once: BigQuery bills it once a statement, however often it is named."""
+    columns: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    written = defaultdict(int)
     for scan in scans:
-        columns[scan.table] |= scan.columns
-        pruned[scan.table] = pruned.get(scan.table, True) and scan.pruned
-        writes |= {scan.table} if scan.writes else set()
+        columns[scan.table, scan.pruned] |= scan.columns
+        if scan.writes:
+            written[scan.table, scan.pruned] = sum(tables[scan.table].columns.values())
     reads = []
-    for name, named in columns.items():
+    for (name, pruned), named in columns.items():
         table = tables.get(name) or Table("fixed", 0, {})  # a temporary one: what changed
-        size = sum(table.columns.get(column, 0) for column in named)
-        size += sum(table.columns.values()) if name in writes else 0
-        reads.append(Read(name, size, pruned[name]))
+        once = named - columns[name, False] if pruned and (name, False) in columns else named
+        size = sum(table.columns.get(column, 0) for column in once) + written[name, pruned]
+        reads.append(Read(name, size, pruned))
     return tuple(reads)
 
 
@@ -204,10 +205,11 @@ def _means(week: Counter[str], hours: int) -> dict[str, float]:
 
 
 def _billed(statement: Statement, rows: Callable[[str, bool], float], *, pruned: bool = False) -> int:
-    sizes = (
-        max(year_rules.LEAST_BYTES, rows(r.table, pruned or r.pruned) * r.row_bytes) for r in statement.reads
-    )
-    return -(-int(sum(sizes)) // year_rules.MEGABYTE) * year_rules.MEGABYTE
+    sizes: Counter[str] = Counter()
+    for read in statement.reads:
+        sizes[read.table] += int(rows(read.table, pruned or read.pruned) * read.row_bytes)
+    billed = sum(max(year_rules.LEAST_BYTES, size) for size in sizes.values())
+    return -(-billed // year_rules.MEGABYTE) * year_rules.MEGABYTE
 
 
 def capture() -> dict[str, Any]:

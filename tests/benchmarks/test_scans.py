@@ -48,6 +48,13 @@ def test_only_constants_on_the_bare_column_prune(condition, pruned):
     assert found["raw.orders"] is pruned
 
 
+def test_a_condition_on_a_view_prunes_the_table_below_it():
+    sql = "with o as (select * from p.staging.stg where day in (date '2026-01-01')) select order_id from o where amount > 1"
+    assert scans(sql) == [("raw.orders", {"id", "day", "amount"}, True)]
+    sql = "select order_id from p.staging.stg as s left join (select 1 as one) as t on s.day in (date '2026-01-01')"
+    assert scans(sql) == [("raw.orders", {"id", "day"}, False)]
+
+
 def test_a_merge_reads_key_and_partition_of_its_target_and_its_temporary_table_is_no_other():
     sql = """merge into `p`.`marts`.`sales` as DBT_INTERNAL_DEST
     using (select * from `p`.`marts`.`sales__dbt_tmp123456`) as DBT_INTERNAL_SOURCE

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import year, year_models, year_models_page
+from benchmarks.scans import Scan
 from benchmarks.year_models import Read, Statement, Table
 from benchmarks.year_rules import LEAST_BYTES, MEGABYTE
 
@@ -65,6 +66,15 @@ def test_a_table_that_is_named_twice_in_a_statement_is_billed_once():
     (statement,), tables = year_models.statements(captured)
     assert statement == Statement("fct_x", (Read(year_models.ORDERS, 16, False),))
     assert tables[year_models.ORDERS].rows == 1.0
+
+
+def test_of_a_table_read_whole_and_in_part_each_column_counts_once():
+    table = Table("order", 1.0, {"a": 1, "b": 10, "c": 100}, "month")
+    scans = [Scan("x", frozenset("ab"), True), Scan("x", frozenset("bc"), False)]
+    reads = year_models._reads(scans, {"x": table})
+    assert set(reads) == {Read("x", 1, True), Read("x", 110, False)}
+    size = year_models._billed(Statement("x", reads), lambda _, pruned: 1e6 if pruned else 1e7)
+    assert size == pytest.approx(1e6 + 110e7, abs=MEGABYTE)
 
 
 def test_the_page_says_what_is_flat(found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,12 @@ def test_staging_leaves_out_what_was_deleted(models):
 def test_only_staging_reads_sources(models, parsed):
     for node in models.values():
         if layer(node) != "staging":
-            kinds = {parent["resource_type"] for parent in parents(node, parsed)}
-            assert kinds <= {"model", "seed"}, node["path"]
+            code = node["raw_code"]
+            asked = code.count("merged_dates(source(")  # for its partitions, not for its rows
+            assert code.count("source(") == asked, node["path"]
+            kinds = Counter(parent["resource_type"] for parent in parents(node, parsed))
+            assert kinds["source"] == asked, node["path"]
+            assert set(kinds) <= {"model", "seed", "source"}, node["path"]
 
 
 def test_layers_are_read_upwards(models, parsed):

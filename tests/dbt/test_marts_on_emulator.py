@@ -23,7 +23,7 @@ FACTS = {
     "fct_charges": "charge_id",
     "fct_order_status_changes": "order_status_change_id",
 }
-PARTITIONS = {"fct_charges": "charge_date", "fct_order_status_changes": "entered_date"}
+PARTITIONS = {"fct_charges": "charge_date"}
 VERSIONS = {"dim_customer_versions": "customer", "dim_product_versions": "product"}
 LEAST = datetime(1, 1, 1, tzinfo=UTC)
 HOURLY = ("config.materialized:incremental", "dim_products", "rpt_daily_sales")
@@ -42,6 +42,8 @@ class RawShop:
     def merge(self, dataset: str, merged_at: datetime, key: Any, **values: Any) -> None:
         """Insert or change a row; changing one that was deleted revives it."""
         row = self.tables[dataset].setdefault(key, {"id": key, "created_at": merged_at})
+        if dataset == ORDERS and "order_date" in row:  # immutable, says the catalog
+            values.pop("order_date", None)
         row |= {**values, "updated_at": merged_at, "_extracted_at": merged_at}
         row |= {"_merged_at": merged_at, "_deleted_at": None}
 
@@ -99,6 +101,12 @@ def first_hour(shop: RawShop, now: datetime) -> None:
     for key in (901, 902, 903, 904, 905, 906):
         shop.merge(ORDERS, now, key, **order())
     shop.delete(ORDERS, now, 906)
+    for key, day in (
+        (910, 20),
+        (911, 21),
+        (912, 22),
+    ):  # alone on their days: left alone, deleted, told shorter
+        shop.merge(ORDERS, now, key, **order(day=day))
     shop.merge(ITEMS, now, 9010, **item(901, quantity=3, unit_amount="9.99", discount_rate=0.15))
     shop.merge(ITEMS, now, 9011, **item(901))  # deleted in the second hour
     shop.merge(ITEMS, now, 9020, **item(902))  # moves to order 903
@@ -125,6 +133,8 @@ def second_hour(shop: RawShop, now: datetime) -> None:
     shop.delete(ORDERS, now, 904)
     shop.merge(ORDERS, now, 905, status=7)
     shop.merge(ORDERS, now, 906, status=5)
+    shop.delete(ORDERS, now, 911)
+    shop.merge(ORDERS, now, 912, status_history=[])
     # an old order, merged by a statement that began before what the first build saw and committed after it
     shop.merge(ORDERS, NOON - timedelta(hours=5, minutes=59), 909, **order(day=2))
     shop.merge(PRODUCTS, now, 77, title="late", category="hats", gender="kids", is_active=True)
@@ -155,7 +165,6 @@ def is_random(key: int | str) -> bool:
 
 
 def random_order(chance: random.Random) -> dict[str, Any]:
-    # the day is left as it is on a change by chance only: marts do not rely on it
     amount = f"{chance.randrange(0, 9000) / 100:.2f}"
     status, country = chance.choice((1, 2, 5, 6, 7, 88, None)), chance.choice(("US", "CH", None))
     customer, day = chance.choice(("c1", "c2", "nobody")), chance.randrange(1, 15)
@@ -497,6 +506,7 @@ def hours(dbt, raw_tables):
     random_rows(shop, NOON + timedelta(hours=1), chance, NOON)
     merge()
     build("second", "build", "--exclude", "resource_type:unit_test")
+    found["dates"] = merge_of(dbt, "fct_order_status_changes", "compiled")
     newest = NOON + timedelta(hours=1)
     for number in range(RANDOM_HOURS):
         now = newest + timedelta(hours=chance.choice((1, 2, 29)))
@@ -558,9 +568,9 @@ def compiled(dbt: Any) -> dict[str, str]:
     return {file.stem: file.read_text() for file in files if "dim_dates" not in file.stem}
 
 
-def merge_of(dbt: Any, name: str) -> str:
-    """The statement that the last run merged with."""
-    return (dbt.target / f"run/tideline/models/marts/core/{name}.sql").read_text()
+def merge_of(dbt: Any, name: str, folder: str = "run") -> str:
+    """The statement that the last run merged with, or what was compiled for it."""
+    return (dbt.target / f"{folder}/tideline/models/marts/core/{name}.sql").read_text()
 
 
 def differences(these: dict[Any, Any], those: dict[Any, Any]) -> list[tuple[Any, ...]]:
@@ -666,6 +676,22 @@ def test_reports_promise_nothing_when_a_dataset_was_never_read(hours, raw_tables
     assert sales["data_as_of"] is None, "nobody has read products"
     (customers,) = raw_tables.rows("marts.rpt_daily_customers", "distinct data_as_of")
     assert customers["data_as_of"] == NOON
+
+
+def test_status_changes_are_looked_for_on_touched_days_only(hours):
+    """Orders of other days are not read; what was deleted or shortened on a touched day is gone all the same."""
+    named = re.findall(r"order_date in \(([^)]*)\)", hours["dates"])
+    assert len(named) == 2, "the orders and what is built of them"
+    for dates in named:
+        assert "date '2026-10-21', date '2026-10-22'" in dates
+        assert "2026-10-20" not in dates
+    first, second = (hours[name].built["fct_order_status_changes"] for name in ("first", "second"))
+    assert {key: row for key, row in first.items() if row["order_id"] in (910, 911)}.keys() >= {
+        "910-1",
+        "911-1",
+    }
+    left = {key for key, row in second.items() if row["order_id"] in (910, 911, 912)}
+    assert left == {"910-1", "910-2", "912-1"}
 
 
 @pytest.mark.parametrize("mart", FACTS)

@@ -4,22 +4,26 @@
         incremental_strategy='merge',
         unique_key='order_status_change_id',
         on_schema_change='append_new_columns',
-        partition_by={'field': 'entered_date', 'data_type': 'date', 'granularity': 'month'},
+        partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
+        meta={'partition_is_fixed': true},
         cluster_by=['order_id', 'status_code'],
         post_hook=[
-            "{{ delete_vanished('order_id', ref('stg_shop_mongodb__orders')) }}",
-            "{{ delete_outlived('order_id') }}",
+            "{{ delete_vanished('order_id', ref('stg_shop_mongodb__orders'), within='order_date') }}",
+            "{{ delete_outlived('order_id', within='order_date') }}",
         ],
     )
 }}
 -- the other side of a relationship is built first, so that the test runs with this model
 -- depends_on: {{ ref('order_statuses') }}
+{%- set touched = merged_dates(source('shop_mongodb', 'orders'), 'order_date') %}
 
 with
 
 orders as (
 
-    select * from {{ ref('stg_shop_mongodb__orders') }}
+    select *
+    from {{ ref('stg_shop_mongodb__orders') }}
+    where {{ touched }}
 
 ),
 
@@ -27,7 +31,9 @@ orders as (
 
     built as (
 
-        select distinct order_id from {{ this }}
+        select distinct order_id
+        from {{ this }}
+        where {{ touched }}
 
     ),
 
