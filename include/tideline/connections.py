@@ -183,7 +183,7 @@ def _connection(conn_id: str, role: str) -> Connection:
         return Connection.get(conn_id)
     except AirflowNotFoundException:
         raise SettingsError(
-            f"the Airflow connection {conn_id!r} is not defined",
+            f"the Airflow connection {conn_id!r} is not defined, or Airflow cannot read it",
             remedy=f"create it, or set AIRFLOW_CONN_{conn_id.upper()} to JSON such as {_EXAMPLES[role]}",
         ) from None
     except (ValueError, json.JSONDecodeError) as error:

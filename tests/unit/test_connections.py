@@ -200,6 +200,19 @@ def test_a_connection_that_makes_no_client_is_named(
     assert "such as" in str(error.value.remedy)
 
 
+@pytest.mark.parametrize("text", [None, "{nonsense"])
+def test_a_connection_that_is_not_there_or_no_json_is_named(monkeypatch: Any, text: str | None) -> None:
+    """Airflow passes over what it cannot read as if it were not there."""
+    monkeypatch.delenv("AIRFLOW_CONN_TIDELINE_MONGODB", raising=False)
+    if text is not None:
+        monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_MONGODB", text)
+    with (
+        connections.open_deployment(Settings()) as made,
+        pytest.raises(SettingsError, match="'tideline_mongodb' is not defined, or Airflow cannot read it"),
+    ):
+        open_mongodb(made)
+
+
 def test_credentials_that_are_not_there_yet_may_come(monkeypatch: Any) -> None:
     """A pod's metadata server answers some seconds after the pod has started."""
     from google.auth.exceptions import DefaultCredentialsError
