@@ -37,7 +37,12 @@ def fill(*, end: str) -> dict[str, Any]:
 
 
 def build(
-    *, target: str, select: str | None = None, tests: bool = True, statements: str | None = None
+    *,
+    target: str,
+    select: str | None = None,
+    tests: bool = True,
+    lookback_hours: int | None = None,
+    statements: str | None = None,
 ) -> dict[str, Any]:
     """`dbt build` of the project, or of one model with its tests, in this process.
 
@@ -45,6 +50,7 @@ def build(
         target: Where dbt writes.
         select: The model.
         tests: Whether the data are tested too.
+        lookback_hours: Other than the project's: with 0 an hour is not the whole of a young warehouse again.
         statements: A file for what was asked of the warehouse: a JSON list of pairs, node and SQL.
     """
     from dbt.cli.main import dbtRunner
@@ -57,6 +63,8 @@ def build(
 
     command = ["--quiet", "build", "--project-dir", str(DBT), "--profiles-dir", str(DBT)]
     command += ["--target-path", target, "--log-path", f"{target}/logs"]
+    if lookback_hours is not None:
+        command += ["--vars", json.dumps({"merge_lookback_hours": lookback_hours})]
     command += ["--select", select] if select else ["--exclude", "resource_type:unit_test"]
     command += [] if tests else ["resource_type:test"]
     done = dbtRunner(callbacks=[listen] if statements else []).invoke(command)

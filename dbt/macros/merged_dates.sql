@@ -8,7 +8,7 @@
     {%- set found = run_query(
         "select distinct " ~ column ~ " from " ~ raw ~ " where _merged_at >= " ~ merged_since(this) ~ " order by 1"
     ).columns[0].values() | reject('none') | list -%}
-    {{ return(dates_in(column, found) if found | length <= 1000 else 'true') }}
+    {{ return(dates_in(column, found) if found | length <= 250 else 'true') }}
 {%- endmacro %}
 
 {% macro dates_in(column, dates) -%}
