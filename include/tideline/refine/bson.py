@@ -1,13 +1,14 @@
 """BSON parts → Arrow batches and rejects.
 
 A part is documents one after another, as MongoDB sent them (the layout of `mongodump`), usually compressed.
+Reading and decompressing have a thread of their own, as encoding has; decoding is done in the caller's.
 Knows parts and how documents are cut out of them. Does not know what is inside a document (`bson_decoder`),
 nor where rows go.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -16,10 +17,11 @@ from tideline.refine.bson_columns import BatchTooLargeError
 from tideline.refine.bson_decoder import DocumentDecoder
 from tideline.refine.bson_format import int32_at
 from tideline.refine.contract import Decoded, Reject
+from tideline.refine.prefetch import prefetch
 from tideline.refine.streams import PartReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tideline.catalog.model import MongoDataset
     from tideline.lake.manifest import Part
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 2 << 20
 """How much of a part is decoded at a time, unless one document is larger; twice as much takes 12 MB more."""
+_AHEAD = 1
 _LENGTH_BYTES = 4
 _KEPT_BYTES = (1 << 20) + 1
 """How much of an unreadable remainder becomes evidence: one byte more than quarantine keeps, to show more."""
@@ -52,15 +55,20 @@ def decode_bson(
     reader = PartReader(dataset, part, stream)
     decoder = BsonDecoder(dataset, engine=engine)
     pending, offset, damaged = b"", 0, False
-    with _one_allocator():
-        while not damaged and (block := reader.read(BLOCK_BYTES)):
+    with _one_allocator(), closing(prefetch(_blocks(reader), _AHEAD)) as blocks:
+        while not damaged and (block := next(blocks, b"")):
             pending += block
             bounds, damaged = decoder.cut(pending)
             yield from decoder.batches(pending, bounds, offset)
             pending = pending[bounds[-1] :]
             offset += bounds[-1]
         if pending:
-            yield decoder.remainder(pending, offset, reader)
+            yield decoder.remainder(pending, offset, blocks)
+
+
+def _blocks(reader: PartReader) -> Generator[bytes, None, None]:
+    while block := reader.read(BLOCK_BYTES):
+        yield block
 
 
 @contextmanager
@@ -129,10 +137,10 @@ class BsonDecoder:
             yield from self._split(data, bounds[: middle + 1], base_offset)
             yield from self._split(data, bounds[middle:], base_offset)
 
-    def remainder(self, rest: bytes, offset: int, reader: PartReader) -> Decoded:
-        """What cannot be cut into documents, with all that the reader still has, as one reject."""
+    def remainder(self, rest: bytes, offset: int, blocks: Iterator[bytes]) -> Decoded:
+        """What cannot be cut into documents, with all the blocks after it, as one reject."""
         damaged, size = self.cut(rest)[1], len(rest)
-        while block := reader.read(BLOCK_BYTES):
+        for block in blocks:
             size += len(block)
             rest = (rest + block)[:_KEPT_BYTES]
         reject = _remainder(rest[:_KEPT_BYTES], offset, size, damaged=damaged)
