@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from devstack.process import Program, module, start
 from devstack.servers import mongodb
-from tideline.land.mongo_replies import find_batches
+from tideline.land.mongo_replies import take_replies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -236,7 +236,8 @@ def test_batches_end_with_the_last_document(db: Database[dict[str, Any]]) -> Non
 def test_batches_are_cut_out_of_replies_and_counted(db: Database[dict[str, Any]]) -> None:
     db.replies.insert_many([{"_id": n, "text": "x" * n} for n in range(25)])
     raw = b"".join(db.replies.find_raw_batches(batch_size=10))
-    with find_batches(db.replies, {}, None, 10) as cursor:
+    with db.replies.find_raw_batches(batch_size=10) as cursor:
+        take_replies(cursor)
         batches = [batch for batch in cursor if batch.data]
     assert b"".join(batch.data for batch in batches) == raw
     assert [batch.records for batch in batches] == [10, 10, 5]

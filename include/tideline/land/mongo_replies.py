@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
 from bson.codec_options import CodecOptions
-from pymongo.cursor import RawBatchCursor
 
 from tideline.land.framing import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pymongo.collection import Collection
+    from pymongo.cursor import RawBatchCursor
 
 _INT32 = struct.Struct("<i")
 _DOCUMENT, _ARRAY = 0x03, 0x04
@@ -33,26 +32,24 @@ _UNKNOWN = (
 _LENIENT = CodecOptions[dict[str, Any]](unicode_decode_error_handler="replace")
 
 
-def find_batches(
-    collection: Collection[Any], criteria: dict[str, Any], projection: dict[str, int] | None, batch_size: int
-) -> RawBatchCursor[Any]:
-    """A cursor over `Batch`es of documents, one after another as in a file of `mongodump`; to be closed."""
-    return _Replies(collection, criteria, projection, batch_size=batch_size)
+def take_replies(cursor: RawBatchCursor[Any]) -> None:
+    """Have a cursor of `find_raw_batches` give `Batch`es, of the same bytes, instead of bytes."""
+    parse = cursor._unpack_response
 
-
-class _Replies(RawBatchCursor[Any]):
-    def _unpack_response(self, response: Any, *arguments: Any, **options: Any) -> list[Any]:  # noqa: ANN401
+    def unpack(response: Any, *arguments: Any, **options: Any) -> list[Any]:  # noqa: ANN401 - pymongo's
         payload = getattr(response, "payload_document", None)
         found = None if payload is None else reply_of(memoryview(payload))
         if found is not None:
             return [found]
         reply: Any
-        (reply,) = super()._unpack_response(response, *arguments, **options)
-        cursor = reply.get("cursor") or {}
+        (reply,) = parse(response, *arguments, **options)
+        inside = reply.get("cursor") or {}
         for key in ("firstBatch", "nextBatch"):
-            if key in cursor:
-                cursor[key] = [Batch(bytes(data)) for data in cursor[key]]
+            if key in inside:
+                inside[key] = [Batch(bytes(data)) for data in inside[key]]
         return [reply]
+
+    cursor._unpack_response = unpack  # type: ignore[method-assign]
 
 
 class _Element(NamedTuple):

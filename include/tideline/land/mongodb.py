@@ -20,7 +20,7 @@ from tideline.land.framing import DocumentStream
 from tideline.land.mongo_counts import Probe
 from tideline.land.mongo_errors import place_of, speaking
 from tideline.land.mongo_ranges import within
-from tideline.land.mongo_replies import find_batches
+from tideline.land.mongo_replies import take_replies
 from tideline.land.request import part_of
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ def scan_documents(
         database = client[dataset.database]
         _check_exists(database, dataset)
         collection = database.get_collection(dataset.collection, read_concern=ReadConcern("majority"))
-        with closing(find_batches(collection, criteria, projection, BATCH_DOCUMENTS)) as cursor:
+        with closing(collection.find_raw_batches(criteria, projection, batch_size=BATCH_DOCUMENTS)) as cursor:
+            take_replies(cursor)
             yield from cursor
 
 

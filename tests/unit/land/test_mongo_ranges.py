@@ -16,7 +16,7 @@ from devstack.mongo_server import MongoServer
 from tideline.catalog.model import MongoDataset
 from tideline.errors import SourceChangedError, SourceUnavailableError
 from tideline.lake.ranges import MOST, cut
-from tideline.land import mongo_counts, mongodb
+from tideline.land import mongo_counts
 from tideline.land.mongo_ranges import bounds, within
 from tideline.land.mongodb import land, window_filter
 from tideline.window import Window
@@ -282,10 +282,10 @@ def test_a_collection_that_changes_meanwhile_is_not_judged(
 def test_a_scan_that_gives_another_number_than_both_counts_is_retried(
     client, indexed, store, request_for, monkeypatch, assert_nothing_committed
 ):
-    find = mongodb.find_batches
+    find = pymongo.collection.Collection.find_raw_batches
     monkeypatch.setattr(
-        mongodb, "find_batches",
-        lambda collection, criteria, *more: find(collection, {**criteria, "_id": {"$ne": "7"}}, *more),
+        pymongo.collection.Collection, "find_raw_batches",
+        lambda self, criteria, *more, **options: find(self, {**criteria, "_id": {"$ne": "7"}}, *more, **options),
     )  # fmt: skip
 
     with pytest.raises(

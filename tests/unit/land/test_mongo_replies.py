@@ -16,7 +16,7 @@ from pymongo.cursor import RawBatchCursor
 from devstack.mongo_server import MongoServer
 from tideline.land import mongo_replies
 from tideline.land.framing import Batch
-from tideline.land.mongo_replies import find_batches, reply_of
+from tideline.land.mongo_replies import reply_of, take_replies
 
 CLUSTER_TIME = {"clusterTime": Timestamp(7, 1), "signature": {"hash": b"\1" * 20, "keyId": Int64(5)}}
 
@@ -113,7 +113,8 @@ def collection():
 
 
 def read(collection, batch_size=1_000):
-    with find_batches(collection, {"_id": {"$gte": 45}}, {"text": 1}, batch_size) as cursor:
+    with collection.find_raw_batches({"_id": {"$gte": 45}}, {"text": 1}, batch_size=batch_size) as cursor:
+        take_replies(cursor)
         return list(cursor)
 
 
@@ -131,10 +132,12 @@ def test_what_pymongo_gives_is_taken_where_a_reply_is_not_known(collection, monk
 
 
 def test_a_refused_find_is_an_error(collection):
-    with pytest.raises(mongo.OperationFailure), find_batches(collection, {"$no": 1}, None, 10) as cursor:
-        list(cursor)
+    with collection.find_raw_batches({"$no": 1}) as cursor:
+        take_replies(cursor)
+        with pytest.raises(mongo.OperationFailure):
+            list(cursor)
 
 
-def test_pymongo_still_has_what_is_overridden():
+def test_pymongo_still_has_what_is_used():
     assert callable(RawBatchCursor._unpack_response)
     assert callable(bson._array_of_documents_to_buffer)
