@@ -114,7 +114,9 @@ def test_parts_without_rows_are_passed_over(bench, jobs):
     assert len(jobs) == 2
 
 
-def test_objects_of_cloud_storage_are_loaded_in_one_job(bench, jobs, lake, gcs_root):
+@pytest.fixture
+def on_gcs(bench, lake, gcs_root):
+    """The three parts as objects of Cloud Storage."""
     bucket = f"processed-{id(lake)}"
     lake.processed.root = f"gs://{bucket}"
     parts = bench()
@@ -122,25 +124,22 @@ def test_objects_of_cloud_storage_are_loaded_in_one_job(bench, jobs, lake, gcs_r
         path = gcs_root / bucket / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
-    parts.fill()
-    parts.fill()
+    return parts
+
+
+def test_objects_of_cloud_storage_are_loaded_in_one_job(on_gcs, jobs):
+    on_gcs.fill()
+    on_gcs.fill()
     assert jobs == [("uris", 3)]
-    assert parts.ids() == WHOLE
+    assert on_gcs.ids() == WHOLE
 
 
-def test_more_objects_than_a_job_takes_are_loaded_by_several(bench, jobs, lake, gcs_root, monkeypatch):
+def test_more_objects_than_a_job_takes_are_loaded_by_several(on_gcs, jobs, monkeypatch):
     monkeypatch.setattr(load, "MOST_URIS", 2)
-    bucket = f"processed-{id(lake)}"
-    lake.processed.root = f"gs://{bucket}"
-    parts = bench()
-    for key, body in lake.processed.objects.items():
-        path = gcs_root / bucket / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-    parts.fill()
-    parts.fill()
+    on_gcs.fill()
+    on_gcs.fill()
     assert jobs == [("uris", 2), ("uris", 1)]
-    assert parts.ids() == WHOLE
+    assert on_gcs.ids() == WHOLE
 
 
 def test_damaged_part_is_found_before_any_of_it_is_sent(bench, jobs, lake):
