@@ -195,7 +195,8 @@ def stop_group(process: subprocess.Popen[bytes], mark: str) -> None:
         if _group_ends(process, seconds):
             break
     process.wait()
-    while tasks := list(_marked(mark)):
+    ends = time.monotonic() + STOP_SECONDS
+    while (tasks := list(_marked(mark))) and time.monotonic() < ends:  # one may begin meanwhile
         for task in tasks:
             with suppress(psutil.NoSuchProcess):
                 task.kill()
