@@ -72,7 +72,7 @@ hypothesis.settings.load_profile("tideline")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take minutes come first: started last, they would be waited for alone.
 
-    The real scheduler comes last of all: beside everything else, its SQLite is locked for longer than it waits.
+    The real scheduler comes last of all: its runs are watched against a clock, and are slow beside everything else.
     """
     rank = {name: number for number, name in enumerate(LONGEST)} | {"test_scheduler.py": len(LONGEST) + 1}
     items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))

@@ -36,6 +36,8 @@ BIN = Path(sys.executable).parent
 UI_PORT = "TIDELINE_UI_PORT"
 START_SECONDS = 180
 STOP_SECONDS = 30
+DATABASE_SECONDS = 120
+"""How long a process waits for another's write to the metadata database."""
 MARK = "TIDELINE_STANDALONE"
 """In the environment of one `airflow standalone` and of all that it starts, with a value of its own."""
 
@@ -53,7 +55,7 @@ def environment(home: Path, connections: Mapping[str, str], dbt_mode: str) -> di
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": str(max(4, os.cpu_count() or 4)),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:////{str(home / 'airflow.db').lstrip('/')}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _database(home),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -66,6 +68,11 @@ def environment(home: Path, connections: Mapping[str, str], dbt_mode: str) -> di
     env.setdefault("TIDELINE_DBT_DIR", str(DBT))
     (home / "cosmos").mkdir(exist_ok=True)
     return env
+
+
+def _database(home: Path) -> str:
+    """Four slashes: an absolute path. SQLite waits 5 s by default, less than a busy scheduler writes."""
+    return f"sqlite:////{str(home / 'airflow.db').lstrip('/')}?timeout={DATABASE_SECONDS}"
 
 
 def migrate(env: Mapping[str, str], log: Path) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 import pytest
 
+from devstack.airflow_home import DATABASE_SECONDS
 from devstack.process import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ class Api:
             {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=30) as reply:
+        with urllib.request.urlopen(request, timeout=2 * DATABASE_SECONDS) as reply:
             return json.load(reply)
 
     def runs(self, kind: str) -> list[dict]:

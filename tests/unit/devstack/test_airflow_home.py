@@ -8,6 +8,7 @@ import sys
 
 import psutil
 import pytest
+import sqlalchemy
 
 from devstack import airflow_home
 
@@ -43,3 +44,14 @@ def test_tasks_in_groups_of_their_own_end_with_airflow(parent):
             for each in others:
                 each.kill()
             other.kill()
+
+
+def test_a_process_waits_for_the_schedulers_writes(tmp_path):
+    """`airflow backfill create` beside a busy scheduler: SQLite's own 5 s ended in "database is locked"."""
+    url = airflow_home.environment(tmp_path, {}, "local")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    engine = sqlalchemy.create_engine(url)
+    with engine.connect() as connection:
+        waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    engine.dispose()
+    assert waits == 1000 * airflow_home.DATABASE_SECONDS >= 60_000
+    assert (tmp_path / "airflow.db").exists()
