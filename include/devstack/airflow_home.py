@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DBT = ROOT / "dbt"
+LOCAL_SETTINGS = ROOT / "include" / "devstack" / "airflow_local_settings.py"
 BIN = Path(sys.executable).parent
 UI_PORT = "TIDELINE_UI_PORT"
 START_SECONDS = 180
@@ -66,7 +68,9 @@ def environment(home: Path, connections: Mapping[str, str], dbt_mode: str) -> di
         "PYTHONUNBUFFERED": "1",
     }
     env.setdefault("TIDELINE_DBT_DIR", str(DBT))
-    (home / "cosmos").mkdir(exist_ok=True)
+    for folder in ("cosmos", "config"):
+        (home / folder).mkdir(exist_ok=True)
+    shutil.copy(LOCAL_SETTINGS, home / "config")
     return env
 
 

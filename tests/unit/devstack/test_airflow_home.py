@@ -55,3 +55,36 @@ def test_a_process_waits_for_the_schedulers_writes(tmp_path):
     engine.dispose()
     assert waits == 1000 * airflow_home.DATABASE_SECONDS >= 60_000
     assert (tmp_path / "airflow.db").exists()
+
+
+TURN = """
+import sqlite3, sys
+from airflow import settings
+from sqlalchemy import text
+settings.initialize()
+other = sqlite3.connect(settings.engine.url.database, timeout=0, isolation_level=None)
+other.execute("create table runs (id)")
+session = settings.Session()
+with session.begin_nested():
+    session.scalar(text("select count(*) from runs"))
+    try:
+        other.execute("insert into runs values (1)")
+    except sqlite3.OperationalError as error:
+        print("the scheduler:", error)
+    session.execute(text("insert into runs values (2)"))
+print("until the end:", other.execute("select count(*) from runs").fetchone()[0])
+session.commit()
+print("after it:", other.execute("select id from runs").fetchall())
+"""
+
+
+def test_a_backfill_is_made_in_one_piece_while_the_scheduler_writes(tmp_path):
+    """Airflow makes each run of a backfill in a savepoint: reads, then writes."""
+    env = airflow_home.environment(tmp_path, {}, "local")
+    done = subprocess.run([sys.executable, "-c", TURN], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-3:] == [
+        "the scheduler: database is locked",
+        "until the end: 0",
+        "after it: [(2,)]",
+    ]
