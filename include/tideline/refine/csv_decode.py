@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,10 +33,19 @@ class _Rows(NamedTuple):
 
     records: Positions
     columns: list[pa.Array]
+    examples: dict[str, str]
+    """A text of each undeclared field."""
+
+
+class Read(NamedTuple):
+    """The records of a block, counted from 0 within it."""
+
+    rows: _Rows
+    rejects: list[Reject]
 
 
 class BlockDecoder:
-    """Decodes the blocks of one object, which must come in order.
+    """Decodes the blocks of one object: `read` each in any thread, then `number` them in their order.
 
     Args:
         dataset: What the object should hold.
@@ -54,22 +64,27 @@ class BlockDecoder:
         self._examples = dict.fromkeys([extra.name for extra in layout.extras], "")
         self._next = 1
 
-    def decode(self, block: Block) -> Decoded:
+    def read(self, block: Block) -> Read:
         """The rows and the rejects of a block."""
         if block.refused:
             detail = "it does not end within the longest record that is held"
-            rejects = [Reject(self._next, block.refused, detail=detail, raw=block.data, line=block.line)]
-            return self._decoded(self._rows(self._parser.read(b""), None), rejects)
+            reject = Reject(0, block.refused, detail=detail, raw=block.data, line=block.line)
+            return Read(self._rows(self._parser.read(b""), None), [reject])
         parsed = None if self._is_risky(block) else self._parse(block.data)
         if parsed is not None and self._is_clean(block, parsed):
-            return self._decoded(self._rows(parsed, None), [])
-        return self._decode_carefully(block, parsed)
+            return Read(self._rows(parsed, None), [])
+        return self._read_carefully(block, parsed)
 
-    def _decoded(self, rows: _Rows, rejects: list[Reject]) -> Decoded:
+    def number(self, read: Read) -> Decoded:
+        """The next block's records with their numbers in the object."""
+        rows, rejects = read
+        for name, example in rows.examples.items():
+            self._examples[name] = self._examples[name] or example
         numbers = arrays.fixed(pa.int64(), rows.records + self._next, None)
         batch = pa.RecordBatch.from_arrays([*rows.columns, numbers], schema=self._schema)
         drift = {name: (batch.num_rows, example) for name, example in self._examples.items()}
         drift |= {missing_path(field.column.field): (batch.num_rows, "") for field in self._layout.missing}
+        rejects = [replace(reject, position=reject.position + self._next) for reject in rejects]
         records = batch.num_rows + len(rejects)
         self._next += records
         return Decoded(batch, rejects, records, drift)
@@ -82,14 +97,13 @@ class BlockDecoder:
             return None
 
     def _rows(self, parsed: Parsed, records: Positions | None) -> _Rows:
-        names = [extra.name for extra in self._layout.extras]
-        for name, column in zip(names, parsed.extras, strict=True):
-            self._examples[name] = self._examples[name] or example_of(column)
+        both = zip(self._layout.extras, parsed.extras, strict=True)
+        examples = {extra.name: self._examples[extra.name] or example_of(column) for extra, column in both}
         columns = list(parsed.columns)
         for member in self._layout.missing:
             columns.insert(member.index, pa.nulls(parsed.rows, arrow_type(member.column)))
-        columns.append(extra_texts(names, parsed.extras, parsed.rows))
-        return _Rows(np.arange(parsed.rows) if records is None else records, columns)
+        columns.append(extra_texts(list(examples), parsed.extras, parsed.rows))
+        return _Rows(np.arange(parsed.rows) if records is None else records, columns, examples)
 
     def _is_risky(self, block: Block) -> bool:
         """Whether the parser would take something in it that must not be taken as it does."""
@@ -109,7 +123,7 @@ class BlockDecoder:
             return True
         return parsed.rows == len(frame(block.data, block.quotes, self._marks).starts)
 
-    def _decode_carefully(self, block: Block, parsed: Parsed | None) -> Decoded:
+    def _read_carefully(self, block: Block, parsed: Parsed | None) -> Read:
         """Keep what the parser is sure of, and read all other records one by one."""
         found = frame(block.data, block.quotes, self._marks)
         alone = self._risky_records(block.data, found)
@@ -122,11 +136,12 @@ class BlockDecoder:
         rows = self._rows(parsed, records)
         if parsed.doubtful is not None:
             sure = pc.invert(parsed.doubtful)
-            rows = _Rows(records[_flags(sure)], [column.filter(sure) for column in rows.columns])
+            columns = [column.filter(sure) for column in rows.columns]
+            rows = _Rows(records[_flags(sure)], columns, rows.examples)
         rest = np.ones(len(found.starts), np.bool_)
         rest[rows.records] = False
         accepted, rejects = self._read_alone(block, found, np.flatnonzero(rest))
-        return self._decoded(_in_order(rows, accepted), rejects)
+        return Read(_in_order(rows, accepted), rejects)
 
     def _risky_records(self, data: bytes, found: Frame) -> Flags:
         """The records that make a block risky."""
@@ -166,7 +181,7 @@ class BlockDecoder:
                 line = block.line + int(found.lines[record])
                 rejects.append(
                     Reject(
-                        self._next + record,
+                        record,
                         error.reason,
                         error.column,
                         error.detail,
@@ -178,8 +193,8 @@ class BlockDecoder:
                 taken.append(record)
                 values.append(row)
                 extras.append(extra)
-        columns = arrays.record_arrays(self._record, values)
-        return _Rows(np.array(taken, np.int64), [*columns, arrays.variable(pa.string(), extras)]), rejects
+        columns = [*arrays.record_arrays(self._record, values), arrays.variable(pa.string(), extras)]
+        return _Rows(np.array(taken, np.int64), columns, {}), rejects
 
 
 def _without(data: bytes, found: Frame, alone: Flags) -> bytes:
@@ -197,7 +212,8 @@ def _in_order(rows: _Rows, accepted: _Rows) -> _Rows:
     order = np.argsort(records, kind="stable")
     indices = arrays.fixed(pa.int64(), order, None)
     both = zip(rows.columns, accepted.columns, strict=True)
-    return _Rows(records[order], [pa.concat_arrays(pair).take(indices) for pair in both])
+    columns = [pa.concat_arrays(pair).take(indices) for pair in both]
+    return _Rows(records[order], columns, rows.examples)
 
 
 def _flags(mask: pa.Array) -> Flags:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tideline.catalog.model import Column, CsvDataset
-from tideline.refine import arrays, csv_arrow
+from tideline.refine import arrays, csv_arrow, csv_habits
 from tideline.refine.contract import arrow_type
 from tideline.refine.csv import CsvLimits
 from tideline.refine.csv_blocks import BlockLimits
@@ -239,7 +239,7 @@ def test_a_column_of_nulls_says_nothing_about_offsets(
     parses: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(csv_arrow, "STICKY_BLOCKS", 1)
+    monkeypatch.setattr(csv_habits, "STICKY_BLOCKS", 1)
     declared = csv_dataset({"id": "int64", "first": "timestamp", "later": "timestamp"})
     zoned = "2026-01-31T14:00:00Z"
     rows = [*[f"{number},{zoned},\n" for number in range(1000)], *[f"1,{zoned},{zoned}\n"] * 1000]
