@@ -323,7 +323,7 @@ def test_every_correction_has_a_check():
     names = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True).split()
     assert sorted(names) == sorted(
         [check.__name__ for check in CHECKS]
-        + ["spatial_from_package", "merges_in_order", "parsed_once", "jobs_in_memory"]
+        + ["spatial_from_package", "merges_in_order", "parsed_once", "jobs_in_memory", "one_thread"]
     )
 
 
@@ -352,6 +352,34 @@ def test_statements_are_parsed_once_for_each_dialect_they_pass_through():
     environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
     said = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True)
     assert said.split()[-1] == "True"
+
+
+LENT = """
+import sqlglot
+from devstack.bigquery import shim
+from bqemulator.sql.translator import SQLTranslator
+
+SQL = "select upper(struct(a / 2 as a).a) as b from x.t"
+parse, own = sqlglot.parse_one, SQLTranslator().translate(SQL)
+shim.CORRECTIONS["parsed_once"]()
+lent = sqlglot.parse_one(SQL, read="bigquery")
+assert lent is sqlglot.parse_one(SQL, read="bigquery") and lent == parse(SQL, read="bigquery")
+for _ in range(3):
+    changed = sqlglot.parse_one(SQL, read="bigquery")
+    changed.find(sqlglot.exp.Upper).replace(sqlglot.exp.column("d"))
+    assert changed.sql("bigquery").startswith("SELECT d AS b")
+    assert sqlglot.parse_one(SQL, read="bigquery") == parse(SQL, read="bigquery")
+assert SQLTranslator().translate(SQL) == SQLTranslator().translate(SQL) == own
+"""
+
+
+def test_a_tree_that_was_changed_is_lent_to_nobody_else():
+    environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
+    subprocess.run([server.default_python(), "-c", LENT], env=environment, check=True)
+
+
+def test_a_statement_wakes_one_thread(bigquery_emulator):
+    assert Probe(bigquery_emulator.url).query("select current_setting('threads')") == [(1,)]
 
 
 MERGE = """merge into @d.t as t using (select * from @d.s) as s on t.a = s.a and t.b < 9

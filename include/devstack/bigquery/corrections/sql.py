@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 # ruff: noqa: ANN401 - these replace functions of a library that is not installed where types are checked
+from collections import deque
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devstack.bigquery.corrections.registry import BIGNUMERIC, correction, module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PLACES = {"line", "col", "start", "end"}
 
 
 @correction
@@ -109,18 +115,55 @@ def merges_in_order() -> None:
 
 @correction
 def parsed_once() -> None:
-    """Every statement is parsed twenty times over, four fifths of the work; a copy costs a tenth of it."""
+    """Every statement is parsed twenty times over, four fifths of the work; copies are half of the rest.
+
+    Most who parse only look: they are lent the same tree. Who changes it does so by `set` or `append`, which
+    forget its hash, and then writes it out: such a tree is lent to nobody else, nor copied to be written.
+    """
     import sqlglot
+    from sqlglot.dialects.dialect import Dialect
 
-    parse, places = sqlglot.parse_one, {"line", "col", "start", "end"}
+    parse, generate = sqlglot.parse_one, Dialect.generate
+    part, statement = lru_cache(maxsize=64)(parse), lru_cache(maxsize=64)(lambda *_, **__: _Lent())
+    last: deque[Any] = deque(maxlen=32)
 
-    @lru_cache(maxsize=64)
-    def parsed(sql: str, **options: Any) -> Any:
-        tree = parse(sql, **options)
-        for node in tree.walk():  # nobody asks for comments and where it stood, which are dear to copy
-            node.comments = None
-            if node._meta and node._meta.keys() <= places:
-                node._meta = None
+    def lend(sql: str, **options: Any) -> Any:
+        if options.get("into"):  # a type, which is put into other trees
+            return part(sql, **options).copy()
+        tree = statement(sql, **options).tree(lambda: _bare(parse(sql, **options)))
+        if options.get("read"):  # the generator's templates have none; it copies them where it fills them in
+            last.append(tree)
         return tree
 
-    sqlglot.parse_one = lambda sql, **options: parsed(sql, **options).copy()
+    def write(dialect: Any, tree: Any, copy: bool = True, **options: Any) -> str:
+        is_spent = tree._hash is None and any(tree is one for one in last)
+        return str(generate(dialect, tree, copy=copy and not is_spent, **options))
+
+    sqlglot.parse_one, Dialect.generate = lend, write
+
+
+class _Lent:
+    """The tree of one statement. From the second change on, one is kept to be copied."""
+
+    def __init__(self) -> None:
+        self._tree: Any = None
+        self._kept: Any = None
+
+    def tree(self, parse: Callable[[], Any]) -> Any:
+        """One that nobody has changed."""
+        if self._tree is None:
+            self._tree = parse()
+        elif self._tree._hash is None:
+            self._kept = parse() if self._kept is None else self._kept
+            self._tree = self._kept.copy()
+        hash(self._tree)  # every node keeps its own until it is changed
+        return self._tree
+
+
+def _bare(tree: Any) -> Any:
+    """Without comments and places in the text: nobody asks for them, and they are dear to copy."""
+    for node in tree.walk():
+        node.comments = None
+        if node._meta and node._meta.keys() <= _PLACES:
+            node._meta = None
+    return tree
