@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -76,6 +78,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     rank = {name: number for number, name in enumerate(LONGEST)} | {"test_scheduler.py": len(LONGEST) + 1}
     items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Thirteen thousand tests, and all that they import, are looked through for garbage no more."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """botocore parses a megabyte of JSON for every session, a fifth of the integration tests' own work."""
+    from botocore.loaders import JSONFileLoader
+
+    load = JSONFileLoader._load_file
+    once = lru_cache(maxsize=None)(lambda path, opener: load(JSONFileLoader(), path, opener))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "_load_file", lambda _, path, opener: once(path, opener))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ from tideline.warehouse.names import LEDGER, ops_table, raw_table
 from tideline.window import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tideline.pipeline import Deployment, Summary
     from tideline.replay.work import Outcome
@@ -46,28 +46,7 @@ EVERY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 SPLIT = {MONGO: {"records": 120}, CSV: {"bytes": "9KB"}}
-KILLED = """
-import json, os, signal, sys
-from tideline import connections, pipeline
-
-verb, given, point = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
-
-def die(*args, **kwargs):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def then_die(write):
-    return lambda *args, **kwargs: (write(*args, **kwargs), die())
-
-with connections.open_deployment() as deployment:
-    store = deployment.raw if verb == "land_dataset" else deployment.processed
-    if point == "after a part":
-        store.put_file = then_die(store.put_file)
-    elif point == "before the manifest":
-        store.put = die
-    else:
-        store.put = then_die(store.put)
-    getattr(pipeline, verb)(deployment, given, "killed")
-"""
+KILLED = Path(__file__).parents[1] / "support" / "killed.py"
 
 
 def declared(directory: Path, **changes: dict[str, Any]) -> Path:
@@ -189,18 +168,35 @@ def test_a_dataset_that_the_run_leaves_out_has_no_ranges(world: World, fresh: De
     assert pipeline.plan_ranges(fresh, request, MONGO) == []
 
 
+@pytest.fixture(scope="module")
+def killed(world: World) -> Iterator[Callable[..., int]]:
+    """Do a task in a process that ends itself at a point of it; how it ended."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, KILLED], text=True, **pipes) as tasks:
+
+        def end(*task: object) -> int:
+            print(json.dumps([*task, dict(os.environ)]), file=tasks.stdin, flush=True)
+            return int(tasks.stdout.readline())
+
+        yield end
+
+
 @pytest.mark.parametrize("point", ["after a part", "before the manifest", "after the manifest"])
 @pytest.mark.parametrize(
     ("verb", "dataset_id"), [("land_dataset", MONGO), ("land_dataset", CSV), ("refine_dataset", MONGO)]
 )
 def test_a_range_that_is_killed_is_done_again(
-    world: World, unsplit: dict[str, Any], fresh: Deployment, verb: str, dataset_id: str, point: str
+    world: World,
+    unsplit: dict[str, Any],
+    fresh: Deployment,
+    killed: Callable[..., int],
+    verb: str,
+    dataset_id: str,
+    point: str,
 ) -> None:
     parts = ranges_of(fresh, world, dataset_id)
     given = parts[1] if verb == "land_dataset" else pipeline.land_dataset(fresh, parts[1], "test")
-    command = [sys.executable, "-c", KILLED, verb, json.dumps(given), point]
-    done = subprocess.run(command, env=dict(os.environ), capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert killed(verb, given, point) == -signal.SIGKILL
 
     merged = load(fresh, parts)
 

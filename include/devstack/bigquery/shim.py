@@ -45,7 +45,8 @@ def _end_with_parent() -> None:
     """Whoever started this holds the other end of standard input, and lets go of it even when killed."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1):  # sys.stdin has a lock, which the end of the interpreter awaits for a second
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()
