@@ -70,22 +70,25 @@ def split_blocks(
     chunks: Iterator[bytes], marks: Marks, limits: BlockLimits = DEFAULT_LIMITS
 ) -> Generator[Block, None, None]:
     """Blocks in order. A UTF-8 byte order mark at the very beginning is left out."""
-    rest, ended = _gather(b"", chunks, max(limits.block_bytes, len(BOM)))
-    rest = rest.removeprefix(BOM)
+    data, tail, ended = _gather(b"", chunks, max(limits.block_bytes, len(BOM)))
+    data = data.removeprefix(BOM)
     line = 1
-    while rest:
-        found = _first_block(rest, line, marks, limits, final=ended)
+    while data:
+        found = _first_block(data, line, marks, limits, final=ended)
         if found is not None:
-            block, rest = found, rest[len(found.data) :]
-        elif len(rest) > limits.record_bytes:
-            block, rest = _oversized(rest, line, chunks)
+            block, rest = found, data[len(found.data) :] + tail
+        elif tail:
+            data, tail = data + tail, b""
+            continue
+        elif len(data) > limits.record_bytes:
+            block, rest = _oversized(data, line, chunks)
         else:
-            more = min(max(limits.block_bytes, len(rest)), limits.record_bytes + 1 - len(rest))
-            rest, ended = _gather(rest, chunks, len(rest) + more)
+            more = min(max(limits.block_bytes, len(data)), limits.record_bytes + 1 - len(data))
+            data, tail, ended = _gather(data, chunks, len(data) + more)
             continue
         yield block
         line += block.lines
-        rest, ended = _gather(rest, chunks, limits.block_bytes)
+        data, tail, ended = _gather(rest, chunks, limits.block_bytes)
 
 
 def _first_block(data: bytes, line: int, marks: Marks, limits: BlockLimits, *, final: bool) -> Block | None:
@@ -109,16 +112,25 @@ def _block(data: bytes, line: int, marks: Marks, *, final: bool) -> Block | None
     return Block(records, line, count_lines(records), inside, tidy)
 
 
-def _gather(rest: bytes, chunks: Iterator[bytes], size: int) -> tuple[bytes, bool]:
-    """Append chunks until there are `size` bytes; whether they ended before."""
+def _gather(rest: bytes, chunks: Iterator[bytes], size: int) -> tuple[bytes, bytes, bool]:
+    """Append chunks until there are `size` bytes: up to the last LF, what is left then, whether they ended.
+
+    A block mostly is all there is up to a line end: it need not be copied once more. Where they ended,
+    nothing is left.
+    """
     pieces, have = [rest], len(rest)
     while have < size:
         piece = next(chunks, None)
         if piece is None:
-            return b"".join(pieces), True
+            return b"".join(pieces), b"", True
         pieces.append(piece)
         have += len(piece)
-    return b"".join(pieces), False
+    end = pieces[-1].rfind(b"\n") + 1
+    if not end:
+        return b"".join(pieces), b"", False
+    tail = pieces[-1][end:]
+    pieces[-1] = pieces[-1][:end]
+    return b"".join(pieces), tail, False
 
 
 def quotes_in(data: bytes, marks: Marks) -> Positions:

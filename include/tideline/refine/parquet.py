@@ -7,9 +7,8 @@ is full. Row groups of processed rows are gathered by `tideline.refine.processed
 from __future__ import annotations
 
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from tideline.lake.manifest import Part
 from tideline.lake.scratch import letting_go, on_disk
+from tideline.refine.parquet_file import ParquetFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -73,7 +73,7 @@ class PartWriter:
         self._statistics = list(statistics)
         self._limits = limits
         self._parts: list[Part] = []
-        self._open: tuple[IO[bytes], pq.ParquetWriter] | None = None
+        self._open: tuple[IO[bytes], ParquetFile] | None = None
         self._rows = 0
 
     def write(self, table: pa.Table) -> None:
@@ -83,10 +83,10 @@ class PartWriter:
             DiskError: The worker's own disk is full or fails.
         """
         with on_disk(self._place()):
-            file, writer = self._open = self._open or self._begin(table)
-            writer.write_table(table, row_group_size=table.num_rows)
+            _, written = self._open = self._open or self._begin(table)
+            written.write(table)
         self._rows += table.num_rows
-        if file.tell() >= self._limits.part_bytes:
+        if written.size >= self._limits.part_bytes:
             self._finish()
 
     def close(self) -> tuple[Part, ...]:
@@ -98,44 +98,36 @@ class PartWriter:
         """Let go of the part that was being written."""
         opened, self._open, self._rows = self._open, None, 0
         if opened is not None:
-            file, writer = opened
-            with letting_go(self._place()), closing(file):
-                writer.close()  # if it is not closed yet: its finalizer would, on a closed file
+            with letting_go(self._place()):
+                opened[0].close()
 
     def _place(self) -> str:
         return self._store.uri_of(self._folder.part(len(self._parts), EXTENSION))
 
-    def _begin(self, table: pa.Table) -> tuple[IO[bytes], pq.ParquetWriter]:
+    def _begin(self, table: pa.Table) -> tuple[IO[bytes], ParquetFile]:
         file = tempfile.TemporaryFile(prefix="tideline-")  # noqa: SIM115 - closed by abandon
-        try:
-            return file, _writer(file, table, self._statistics)
-        except BaseException:
-            file.close()
-            raise
+        return file, ParquetFile(file, _options(table, self._statistics))
 
     def _finish(self) -> None:
         if self._open is None:
             return
-        file, writer = self._open
+        file, written = self._open
         with on_disk(self._place()):
-            writer.add_key_value_metadata(self._footer)
-            writer.close()
+            written.close(self._footer)
             file.seek(0)
-            written = self._store.put_file(self._folder.part(len(self._parts), EXTENSION), file)
-        self._parts.append(Part(written.uri, written.bytes, written.sha256, self._rows))
+            stored = self._store.put_file(self._folder.part(len(self._parts), EXTENSION), file)
+        self._parts.append(Part(stored.uri, stored.bytes, stored.sha256, self._rows))
         self.abandon()
 
 
-def _writer(file: IO[bytes], table: pa.Table, statistics: list[str]) -> pq.ParquetWriter:
-    return pq.ParquetWriter(
-        file,
-        table.schema,
-        compression="zstd",
-        compression_level=1,  # 3.3 M rows/s; gzip takes fifty times as long
-        use_dictionary=dictionary_columns(table),
-        write_statistics=statistics,
-        store_schema=False,  # readers see plain strings, however they were encoded
-    )
+def _options(table: pa.Table, statistics: list[str]) -> dict[str, Any]:
+    return {
+        "compression": "zstd",
+        "compression_level": 1,  # 3.3 M rows/s; gzip takes fifty times as long
+        "use_dictionary": dictionary_columns(table),
+        "write_statistics": statistics,
+        "store_schema": False,  # readers see plain strings, however they were encoded
+    }
 
 
 def encoded_bytes(table: pa.Table) -> int:
