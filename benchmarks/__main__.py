@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks import command, costs, fixtures, goals, report, sections
+from benchmarks import command, costs, fixtures, goals, hour, report, sections
 from benchmarks.harness import Task, perform
 from benchmarks.paths import RESULT
 from benchmarks.servers import servers
@@ -31,6 +31,7 @@ COSTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "airflow": costs.airflow,
     "models": costs.models,
     "pages": costs.pages,
+    "hour": hour.hour,
 }
 REPEAT = 3
 

@@ -156,7 +156,7 @@ def _parse(bench: Bench) -> Costs:
 def _steps(bench: Bench) -> Costs:
     costs: Costs = {}
     with mongodb(documents=fixtures.DOCUMENTS_SMALL) as (uri, pid):
-        environment = _environment(_connections(bench, uri))
+        environment = _environment(connections(bench, uri))
         for name, (step, dataset_id) in STEPS.items():
             bench.say(f"a task's fixed cost: {name}")
             task = Task("airflow:task", {"step": step, "dataset_id": dataset_id}, environment=environment)
@@ -182,7 +182,8 @@ def _environment(connections: dict[str, str]) -> dict[str, str]:
     return airflow_home.environment(CACHE / "airflow", connections, "local")
 
 
-def _connections(bench: Bench, mongodb_uri: str) -> dict[str, str]:
+def connections(bench: Bench, mongodb_uri: str) -> dict[str, str]:
+    """Where the product finds the benchmarks' servers and catalog, as its environment; no warehouse."""
     host, _, port = mongodb_uri.removeprefix("mongodb://").partition(":")
     bucket = {
         "conn_type": "aws",

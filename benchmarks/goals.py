@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MB = 1_000_000
 MEMORY_BYTES = 300 * MB
 PAGE_SECONDS = 1.0
+HOUR_RATIO = 6.0
 GROWTH = 1.10
 """How much more memory a larger input may take."""
 
@@ -52,6 +53,7 @@ def judge(findings: Findings, sections: Collection[str]) -> list[Goal]:
         "airflow": _airflow,
         "models": _models,
         "pages": _pages,
+        "hour": _hour,
     }
     return [goal for name, goals in wanted.items() if name in sections for goal in goals(findings)]
 
@@ -124,6 +126,18 @@ def _pages(f: Findings) -> Iterable[Goal]:
             "not measured" if slowest is None else f"{slowest:.2f} s",
             None if slowest is None else slowest <= PAGE_SECONDS,
         )
+
+
+def _hour(f: Findings) -> Iterable[Goal]:
+    yield _seconds(f, "the whole hour, models watched, ≤ 35 s", "hour_watcher", 35.0)
+    yield _seconds(f, "…  with one dbt task ≤ 15 s", "hour_one", 15.0)
+    for form, what in (("watcher", "models watched"), ("one", "with one dbt task")):
+        wanted = f"…  {what}: ≥ 6x faster than pandas tasks and Cosmos local"
+        ours, theirs = f.costs.get(f"hour_{form}"), f.costs.get("hour_pandas")
+        if isinstance(ours, float) and isinstance(theirs, float):
+            yield Goal(wanted, f"{theirs / ours:.2f}x", theirs / ours >= HOUR_RATIO)
+        else:
+            yield Goal(wanted, "not measured", None)
 
 
 def _ratio(

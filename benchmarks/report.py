@@ -30,6 +30,11 @@ SECTIONS = {
     "csv_shapes": "CSV.gz of other shapes → Parquet (zstd), local files",
     "csv_objects": "10,000 CSV objects of 10 kB on S3 → Parquet on S3",
 }
+HOURS = {
+    "watcher": "models watched",
+    "one": "one dbt task",
+    "pandas": "pandas tasks and Cosmos local",
+}
 PACKAGES = ("apache-airflow", "astronomer-cosmos", "isal", "pandas", "pyarrow", "pymongo", "tideline")
 QUIET_CORES = 0.2
 VERDICTS = {True: "[green]reached[/]", False: "[bold red]not reached[/]", None: "[yellow]-[/]"}
@@ -107,6 +112,17 @@ def _models(costs: Mapping[str, Any]) -> str:
     return f"dbt build on the emulator, {costs['dbt_nodes']} nodes: {', '.join(texts)}"
 
 
+def _hour(costs: Mapping[str, Any], form: str, what: str) -> str:
+    seconds = costs.get(f"hour_{form}")
+    if not isinstance(seconds, float):
+        return f"not measured: the whole hour, {what}: {seconds}"
+    loaded, tasks = costs[f"hour_{form}_loaded"], costs[f"hour_{form}_tasks"]
+    return (
+        f"the whole hour, {what}: {seconds:.1f} s, all tables loaded after {loaded:.1f} s, "
+        f"{costs['hour_models']} models, {tasks} tasks"
+    )
+
+
 def _pages(pages: Mapping[str, Any] | str) -> list[str]:
     if isinstance(pages, str):
         return [f"not measured: the pages: {pages}"]
@@ -134,10 +150,7 @@ def _remarks(findings: Findings) -> list[str]:
     if steps:
         texts = [f"{step.replace('_', ' ')} {_text(cost)}" for step, cost in steps.items()]
         lines.append(f"a task before its first row (imports, connections): {', '.join(texts)}")
-    if "dbt_hour" in costs:
-        lines.append(_models(costs))
-    if "pages" in costs:
-        lines += _pages(costs["pages"])
+    lines += _whole(costs)
     if "chain_link" in costs:
         lines.append(f"a link of a chain of tasks, LocalExecutor: {_text(costs['chain_link'])}")
     loads = [run.foreign_cores for series in findings.series.values() for run in series.runs]
@@ -148,6 +161,13 @@ def _remarks(findings: Findings) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
     lines.append(f"{box['cpu']}, {box['cores']} cores, {box['memory_gib']} GiB, {box['system']}; {versions}")
     return lines
+
+
+def _whole(costs: Mapping[str, Any]) -> list[str]:
+    """Of the sections whose costs are sentences of their own."""
+    lines = [_models(costs)] if "dbt_hour" in costs else []
+    lines += _pages(costs["pages"]) if "pages" in costs else []
+    return lines + [_hour(costs, form, what) for form, what in HOURS.items() if "hour_models" in costs]
 
 
 def _advice(foreign_cores: float) -> str:

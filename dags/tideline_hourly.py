@@ -134,7 +134,9 @@ with DAG(
         watches = SETTINGS.dbt_mode == "watcher"
         # a model for itself: what dbt would write about the whole project is read by nobody
         how: dict[str, Any] = (
-            {"deferrable": False} if watches else {"dbt_cmd_global_flags": ["--no-write-json"]}
+            {"deferrable": False, "poke_interval": 2}
+            if watches
+            else {"dbt_cmd_global_flags": ["--no-write-json"]}
         )
         # Cosmos collects garbage after each call of dbt: half its time, were it not spared what is loaded
         how |= {"full_refresh": "{{ params.full_refresh }}", "pre_execute": lambda _: gc.freeze()}

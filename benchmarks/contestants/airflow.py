@@ -17,7 +17,7 @@ from benchmarks.servers import DROPS
 from devstack import airflow_home
 from devstack.process import free_port
 
-DAGS = ROOT / "benchmarks" / "dags"
+DAGS = ROOT / "benchmarks" / "dags" / "chain"
 CHAIN_SECONDS = 300.0
 CHAIN_LINKS = 10
 CHAIN_TIMES = (

@@ -23,7 +23,6 @@ NOT_COMPARED = {
     "tap-mongodb 3.3.0": "it demands a login, which the server here has not; no Parquet target installs",
     "PyAirbyte with source-s3": "not automated: a connector in a second environment, into DuckDB",
     "duckdb from S3 and MongoDB": "its httpfs and mongo extensions are downloads",
-    "the whole hour with pandas and Cosmos LOCAL": "not automated; docs/benchmarks.md has what Airflow costs",
 }
 
 

@@ -66,3 +66,15 @@ def test_the_slowest_page_is_held_to_a_second_and_pages_without_a_filter_to_none
     found = _verdicts(_findings(pages=pages), "pages")
     assert list(found.values()) == [("0.90 s", True), ("1.00 s", True), ("1.01 s", False)]
     assert set(_verdicts(_findings(pages="no browser"), "pages").values()) == {("not measured", None)}
+
+
+def test_the_whole_hour_is_compared_with_pandas_and_cosmos():
+    found = _verdicts(_findings(hour_watcher=30.0, hour_one=20.0, hour_pandas=180.0), "hour")
+    assert list(found.values()) == [("30.00 s", True), ("20.00 s", False), ("6.00x", True), ("9.00x", True)]
+    found = _verdicts(_findings(hour_watcher=30.0, hour_one="it broke", hour_pandas=179.0), "hour")
+    assert list(found.values()) == [
+        ("30.00 s", True),
+        ("not measured", None),
+        ("5.97x", False),
+        ("not measured", None),
+    ]

@@ -382,6 +382,31 @@ def test_a_statement_wakes_one_thread(bigquery_emulator):
     assert Probe(bigquery_emulator.url).query("select current_setting('threads')") == [(1,)]
 
 
+LOADS = """
+import tempfile, types
+from pathlib import Path
+from devstack.bigquery import shim
+from devstack.bigquery.corrections import jobs
+from bqemulator.jobs import executor
+shim.CORRECTIONS["one_thread"]()
+executor._LOAD_FORMAT_HANDLERS = {"ANY": lambda path, target, ctx: said.append("load")}
+said = []
+ctx = types.SimpleNamespace(engine=types.SimpleNamespace(execute=said.append))
+job = types.SimpleNamespace(source_format="ANY", target_ref="")
+with tempfile.TemporaryDirectory() as folder:
+    for size in (jobs.MUCH_BYTES, jobs.MUCH_BYTES + 1):
+        Path(folder, "part").write_bytes(bytes(size))
+        executor._load_path_into_target(f"{folder}/part", job, ctx)
+print(said)
+"""
+
+
+def test_a_large_load_wakes_the_others():
+    environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
+    said = subprocess.check_output([server.default_python(), "-c", LOADS], env=environment, text=True)
+    assert said.splitlines()[-1] == str(["load", f"SET threads = {os.cpu_count()}", "load"])
+
+
 MERGE = """merge into @d.t as t using (select * from @d.s) as s on t.a = s.a and t.b < 9
 when matched then update set b = s.b when not matched then insert (a, b) values (s.a, s.b)"""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 # ruff: noqa: ANN401 - these replace functions of a library that is not installed where types are checked
 import importlib
+import os
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from devstack.bigquery.corrections.registry import correction, module
 
+MUCH_BYTES = 8 << 20
+"""Of a file that is loaded: what is asked of its rows is more than waking threads costs."""
 _upload_job_id: ContextVar[str | None] = ContextVar("upload_job_id", default=None)
 
 
@@ -133,12 +136,17 @@ def jobs_in_memory() -> None:
 
 @correction
 def one_thread() -> None:
-    """Each statement wakes a thread for every core, a sixth of the work of statements as small as ours."""
-    engine = module("storage.engine").DuckDBEngine
-    pragmas = engine._apply_session_pragmas
+    """Each statement wakes a thread for every core, a sixth of the work of small ones, until much is loaded."""
+    engine, executor = module("storage.engine").DuckDBEngine, module("jobs.executor")
+    pragmas, load = engine._apply_session_pragmas, executor._load_path_into_target
 
     def apply(self: Any) -> None:
         pragmas(self)
         self._connection.execute("SET threads = 1")
 
-    engine._apply_session_pragmas = apply
+    def load_path(path: str, job: Any, ctx: Any) -> None:
+        if Path(path).stat().st_size > MUCH_BYTES:
+            ctx.engine.execute(f"SET threads = {os.cpu_count() or 1}")
+        load(path, job, ctx)
+
+    engine._apply_session_pragmas, executor._load_path_into_target = apply, load_path
