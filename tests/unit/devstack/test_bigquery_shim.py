@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,11 @@ def record_names(probe: Probe, folder: Path) -> bool:
     return (rows, names) == ([(1, ["x"])], ["at", "end"])
 
 
+def requests_unwatched(probe, folder):
+    with urllib.request.urlopen(f"{probe.client._connection.API_BASE_URL}/readyz", timeout=30) as answer:
+        return "x-correlation-id" not in answer.headers
+
+
 CHECKS = [
     parquet_by_name,
     upload_media_types,
@@ -296,6 +302,7 @@ CHECKS = [
     snapshot_copies,
     update_conditions,
     record_names,
+    requests_unwatched,
 ]
 
 

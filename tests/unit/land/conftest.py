@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socketserver
 import struct
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
@@ -20,6 +22,7 @@ from moto.server import ThreadedMotoServer
 
 from tideline.lake.retry import Patience
 from tideline.lake.s3 import S3Store
+from tideline.land import http_pools
 from tideline.land.http import HttpSession
 from tideline.land.request import LandRequest
 from tideline.window import Window
@@ -27,6 +30,20 @@ from tideline.window import Window
 END = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CLOCK = END + timedelta(minutes=5)
 _buckets = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def authorities_read_once():
+    """Reading the system's authorities took a fifth of these tests' time; where it matters, they name others."""
+    read, common = http_pools.tls_context, cache(http_pools.tls_context)
+
+    def tls_context(verify):
+        is_common = verify is True and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys()
+        return (common if is_common else read)(verify)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http_pools, "tls_context", tls_context)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -136,7 +136,7 @@ def jobs_in_memory() -> None:
 
 @correction
 def one_thread() -> None:
-    """Each statement wakes a thread for every core, a sixth of the work of small ones, until much is loaded."""
+    """A statement wakes a thread for every core, a sixth of the work of small ones, until much is loaded."""
     engine, executor = module("storage.engine").DuckDBEngine, module("jobs.executor")
     pragmas, load = engine._apply_session_pragmas, executor._load_path_into_target
 
@@ -150,3 +150,11 @@ def one_thread() -> None:
         load(path, job, ctx)
 
     engine._apply_session_pragmas, executor._load_path_into_target = apply, load_path
+
+
+@correction
+def requests_unwatched() -> None:
+    """Each request passes three layers that count, log and name it for nobody, a tenth of its work."""
+    application = module("api.app")
+    for layer in ("MetricsMiddleware", "AccessLogMiddleware", "CorrelationIdMiddleware"):
+        setattr(application, layer, lambda app, **_: app)
