@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOT_COMPARED = {
     "ingestr 1, sling 1.6": "their wheels fetch a program; those compared are the last that do not",
     "Airbyte's MongoDB connector": "it is Java in a container",
-    "tap-mongodb 3.3.0": "it demands a login, which the server here has not; no Parquet target installs",
+    "a Singer target": "none that writes Parquet installs today; the tap runs alone",
     "PyAirbyte with source-s3": "not automated: a connector in a second environment, into DuckDB",
     "duckdb from S3 and MongoDB": "its httpfs and mongo extensions are downloads",
 }
@@ -78,6 +78,13 @@ def _documents(uri: str, collection: str, s3_endpoint: str, prefix: str) -> list
         peer("sling", "sling 1.4.11, flattened", "sling", "sling", function="peers:sling_documents"),
         peer(
             "ingestr", "ingestr 0.14.155 → duckdb", "ingestr", "ingestr", function="peers:ingestr_documents"
+        ),
+        peer(
+            "tap",
+            f"tap-mongodb {peers.version_of('tap-mongodb', 'tap-mongodb')}, lines to nowhere",
+            "tap-mongodb",
+            "tap-mongodb",
+            function="peers:tap_documents",
         ),
     ]
 
@@ -166,6 +173,7 @@ def versions() -> dict[str, str]:
         "polars": ("polars",),
         "sling": ("sling-linux-amd64",),
         "ingestr": ("ingestr",),
+        "tap-mongodb": ("tap-mongodb",),
     }
     return {name: peers.version_of(where, name) for where, names in packages.items() for name in names}
 
