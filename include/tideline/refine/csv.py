@@ -24,7 +24,7 @@ import pyarrow as pa
 from tideline.errors import ContractError
 from tideline.refine import csv_blocks, inflate
 from tideline.refine.contract import Decoded, empty_batch
-from tideline.refine.csv_blocks import Block, count_lines, split_blocks
+from tideline.refine.csv_blocks import WIDE_COLUMNS, Block, count_lines, split_blocks
 from tideline.refine.csv_decode import BlockDecoder, Read
 from tideline.refine.csv_frame import Marks, frame
 from tideline.refine.csv_layout import read_header
@@ -41,11 +41,13 @@ if TYPE_CHECKING:
 
 EMPTY_OBJECT = "(an object without a header)"
 """The drift path of objects that hold no record at all."""
-_AHEAD = 2
+_AHEAD = 1
+"""Blocks that wait for a parser; as many more are being made and read."""
 _PARSERS = 2
 """One takes as long as encoding and half as long again as inflating; two are quicker than either."""
 _PARSER_CORES = 3
-"""From how many cores on: with fewer, the other threads keep them busy."""
+"""From how many cores on: with fewer, the other threads keep them busy. Nor are wide tables read by two: what
+each column of a block costs beside parsing is Python's, and 500 of them took 1.3 times the CPU and 100 MB."""
 _BLOCKS_IN_WORK = 4
 """How many blocks of the usual length may be with the parsers; fewer of longer ones."""
 
@@ -86,18 +88,18 @@ def decode_csv(
             return
         decoder = BlockDecoder(dataset, read_header(header, dataset, place), marks)
         yield decoder.number(decoder.read(rest))
-        with closing(_read_ahead(decoder, blocks, limits.blocks.block_bytes)) as found:
-            yield from map(decoder.number, found)
+        with closing(_reads(decoder, blocks, len(dataset.columns), limits.blocks)) as reads:
+            yield from map(decoder.number, reads)
 
 
-def _read_ahead(
-    decoder: BlockDecoder, blocks: Iterator[Block], block_bytes: int
+def _reads(
+    decoder: BlockDecoder, blocks: Iterator[Block], columns: int, limits: csv_blocks.BlockLimits
 ) -> Generator[Read, None, None]:
     """What the blocks hold, in order. One was read before them: it has shown what the columns are like."""
-    if pa.cpu_count() < _PARSER_CORES:
+    if pa.cpu_count() < _PARSER_CORES or columns >= WIDE_COLUMNS:
         yield from map(decoder.read, blocks)
         return
-    most = _BLOCKS_IN_WORK * block_bytes
+    most = _BLOCKS_IN_WORK * limits.block_bytes
     yield from mapped(decoder.read, blocks, _PARSERS, weigh=lambda block: len(block.data), most=most)
 
 

@@ -70,7 +70,7 @@ class ParquetFile:
         """
         if not self._size:
             self._append(MAGIC)
-        encoded = _in_threads(partial(_encoded, self._options), _runs(table))
+        encoded = _in_threads(partial(_encoded, self._options), list(_runs(table)))
         footers = list(map(self._moved, encoded))
         self._groups.append(_joined_groups([footer[_GROUPS][1][1][0] for footer in footers]))
         self._footer = self._footer or _joined(footers)
@@ -125,9 +125,9 @@ def _encoded(options: Mapping[str, Any], run: pa.Table) -> pa.Buffer:
 
 
 def _in_threads(
-    encode: Callable[[pa.Table], pa.Buffer], runs: Iterator[pa.Table]
+    encode: Callable[[pa.Table], pa.Buffer], runs: list[pa.Table]
 ) -> Generator[pa.Buffer, None, None]:
-    if pa.cpu_count() < _THREAD_CORES:
+    if len(runs) == 1 or pa.cpu_count() < _THREAD_CORES:
         yield from map(encode, runs)
     else:
         yield from mapped(encode, runs, _THREADS, weigh=lambda _: 1, most=_THREADS + 1)

@@ -83,6 +83,27 @@ def test_is_the_same_on_any_number_of_cores(
     assert found.drift["other"][1] == "u", "the first example of all"
 
 
+@pytest.mark.parametrize(("columns", "at_once"), [(99, True), (100, False)])
+def test_wide_tables_are_read_in_the_thread_of_the_consumer(
+    columns: int,
+    at_once: bool,
+    csv_dataset: Callable[..., Any],
+    decode: Callable[..., Any],
+    readers: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pa, "cpu_count", lambda: 4)
+    names = [f"c{number}" for number in range(columns)]
+    rows = [",".join(["1"] * columns)] * 50
+    found = decode(
+        csv_dataset(dict.fromkeys(names, "int64")),
+        "\n".join([",".join(names), *rows]).encode(),
+        limits=LIMITS,
+    )
+    assert found.records == 50
+    assert any(name.startswith("decode") for name in readers) is at_once
+
+
 def test_an_example_is_the_first_of_the_object(
     declared: Any, decode: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
