@@ -151,7 +151,7 @@ lock: setup ## Lock the dependencies; requirements.txt is what the image install
 		--no-emit-index-url --custom-compile-command "make lock" include/dashboard/requirements.in -o include/dashboard/requirements.txt
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 		--no-emit-index-url --custom-compile-command "make lock" include/spark/requirements.in -o include/spark/requirements.txt
-	@for name in dlt-arrow polars sling ingestr tap-mongodb; do $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 \
+	@for name in dlt-arrow polars sling ingestr tap-mongodb pyairbyte source-s3; do $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 --no-emit-index-url --custom-compile-command "make lock" \
 		benchmarks/peers/requirements/$$name.in -o benchmarks/peers/requirements/$$name.txt || exit 1; done
 

@@ -263,6 +263,24 @@ def _ingestr(program: str, source: str, table: str, folder: str) -> dict[str, An
     return {"rows": int(subprocess.check_output([python, "-c", count, str(database)], text=True))}
 
 
+def pyairbyte_s3(*, s3_endpoint: str, key: str, folder: str, program: str) -> dict[str, Any]:
+    """Airbyte's own connector for files on S3, without its platform, into DuckDB: it writes no Parquet."""
+    import airbyte
+
+    stream = {"name": "orders", "globs": [key], "format": {"filetype": "csv"}}
+    config = {
+        "bucket": "bench-drops",
+        "endpoint": s3_endpoint,
+        "aws_access_key_id": "bench",
+        "aws_secret_access_key": "bench",
+        "region_name": "us-east-1",
+        "streams": [{**stream, "validation_policy": "Emit Record"}],
+    }
+    source = airbyte.get_source("source-s3", config=config, local_executable=program, streams="*")
+    cache = airbyte.caches.DuckDBCache(db_path=str(Path(folder, "out.duckdb")))
+    return {"rows": source.read(cache=cache).processed_records}
+
+
 def tap_documents(*, uri: str, collection: str, folder: str, program: str) -> dict[str, Any]:
     """A Singer tap by itself: a line of JSON for each document, to nowhere; no target writes Parquet."""
     host, _, port = uri.removeprefix("mongodb://").partition(":")

@@ -21,7 +21,6 @@ NOT_COMPARED = {
     "ingestr 1, sling 1.6": "their wheels fetch a program; those compared are the last that do not",
     "Airbyte's MongoDB connector": "it is Java in a container",
     "a Singer target": "none that writes Parquet installs today; the tap runs alone",
-    "PyAirbyte with source-s3": "not automated: a connector in a second environment, into DuckDB",
     "duckdb from S3 and MongoDB": "its httpfs and mongo extensions are downloads",
 }
 
@@ -137,7 +136,28 @@ def s3(bench: Bench, wanted: Collection[str]) -> list[Series]:
         return [entrant for entrant in found if _is_wanted(entrant, wanted)]
 
     bench.warm_up(entrants(fixtures.CSV_SMALL))
-    return bench.compare(entrants(fixtures.CSV))
+    found = bench.compare(entrants(fixtures.CSV))
+    airbyte = _airbyte(endpoint)
+    return found + (bench.once(airbyte, airbyte.name) if _is_wanted(airbyte, wanted) else [])
+
+
+def _airbyte(s3_endpoint: str) -> Entrant:
+    """Minutes a run, and hardly a second apart: run once."""
+    drop = perform(Task("objects:drop", {"s3_endpoint": s3_endpoint, "path": str(fixtures.CSV.path)}))
+    versions = (peers.version_of("pyairbyte", "airbyte"), peers.version_of("source-s3", "airbyte-source-s3"))
+    label = "PyAirbyte {} with source-s3 {} → duckdb, once".format(*versions)
+    source = {"s3_endpoint": s3_endpoint, **drop, "program": peers.program_of("source-s3")}
+    found = _peer(
+        "csv_s3", "pyairbyte", label, fixtures.CSV, source, "pyairbyte", None, function="peers:pyairbyte_s3"
+    )
+    quiet = {
+        "AIRBYTE_OFFLINE_MODE": "1",
+        "DO_NOT_TRACK": "1",
+        "HOME": "{folder}",
+        "AIRBYTE_LOGGING_ROOT": "{folder}",
+    }
+    missing = found.missing or peers.install("source-s3")
+    return replace(found, missing=missing, task=replace(found.task, environment=quiet))
 
 
 def _peer(
@@ -174,6 +194,8 @@ def versions() -> dict[str, str]:
         "sling": ("sling-linux-amd64",),
         "ingestr": ("ingestr",),
         "tap-mongodb": ("tap-mongodb",),
+        "pyairbyte": ("airbyte",),
+        "source-s3": ("airbyte-source-s3",),
     }
     return {name: peers.version_of(where, name) for where, names in packages.items() for name in names}
 
