@@ -82,8 +82,13 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=REPEAT, help=f"runs of each entrant (default {REPEAT})")
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these races alone")
     parser.add_argument("--peers", nargs="+", default=(), help="these peers alone: dlt, dlt_arrow, pandas, …")
-    parser.add_argument("--page", action="store_true", help="write docs/bench-peers.md and its plots")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--page", action="store_true", help="write docs/bench-peers.md and its plots, after all races"
+    )
+    options = parser.parse_args(arguments)
+    if set(options.only) != set(names) or options.peers:
+        options.page = False  # some races would take the place of all
+    return options
 
 
 if __name__ == "__main__":

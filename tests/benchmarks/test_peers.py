@@ -10,6 +10,7 @@ from benchmarks.fixtures import Fixture
 from benchmarks.goals import Findings
 from benchmarks.harness import Measured, RunError, Task
 from benchmarks.peers import goals, page, races
+from benchmarks.peers.__main__ import _options
 from benchmarks.suite import Entrant, Series
 
 
@@ -97,3 +98,8 @@ def test_two_benchmarks_do_not_run_at_once(tmp_path, monkeypatch):
         pass
     with harness.alone():
         pass
+
+
+@pytest.mark.parametrize(("more", "writes"), [("", True), ("--only csv", False), ("--peers sling", False)])
+def test_some_races_do_not_take_the_place_of_all_on_the_page(more, writes):
+    assert _options(["--page", *more.split()]).page is writes
