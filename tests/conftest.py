@@ -50,18 +50,21 @@ if TYPE_CHECKING:
 
 
 LONGEST = (
-    "test_marts_on_emulator.py",
-    "test_odd_catalog.py",
-    "test_three_hours.py",
-    "test_replay.py",
     "test_real_servers.py",
     "test_big_loads.py",
-    "test_marts_tell_the_truth.py",
+    "test_odd_catalog.py",
+    "test_spark.py",
+    "test_replay.py",
+    "test_marts_on_emulator.py",
     "test_health_page.py",
-    "test_semantics.py",
     "test_reconcile.py",
-    "test_status.py",
     "test_replay_dag.py",
+    "test_three_hours.py",
+    "test_marts_tell_the_truth.py",
+    "test_app.py",
+    "test_semantics.py",
+    "test_status.py",
+    "test_bigquery_shim.py",
     "test_cli.py",
 )
 """Files by the time they take, as `--durations` prints it."""

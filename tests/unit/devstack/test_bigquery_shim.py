@@ -330,7 +330,14 @@ def test_every_correction_has_a_check():
     names = subprocess.check_output([server.default_python(), "-c", code], env=environment, text=True).split()
     assert sorted(names) == sorted(
         [check.__name__ for check in CHECKS]
-        + ["spatial_from_package", "merges_in_order", "parsed_once", "jobs_in_memory", "one_thread"]
+        + [
+            "spatial_from_package",
+            "merges_in_order",
+            "parsed_once",
+            "translated_once",
+            "jobs_in_memory",
+            "one_thread",
+        ]
     )
 
 
@@ -383,6 +390,28 @@ assert SQLTranslator().translate(SQL) == SQLTranslator().translate(SQL) == own
 def test_a_tree_that_was_changed_is_lent_to_nobody_else():
     environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
     subprocess.run([server.default_python(), "-c", LENT], env=environment, check=True)
+
+
+TRANSLATED = """
+from devstack.bigquery import shim
+from bqemulator.sql.translator import SQLTranslator
+
+SQL, exact, whole = "select avg(a) from x.t", {"t": {"a": "DECIMAL(38, 9)"}}, {"t": {"a": "BIGINT"}}
+own, seen, rules = SQLTranslator(), [], SQLTranslator._apply_rules
+expected = [own.translate(SQL, schema=schema) for schema in (exact, whole)]
+SQLTranslator._apply_rules = lambda *given, **options: seen.append(given) or rules(*given, **options)
+shim.CORRECTIONS["translated_once"]()
+assert [own.translate(SQL, schema=schema) for schema in (exact, whole)] == expected
+assert [own.translate(SQL, schema=schema) for schema in (exact, whole)] == expected
+assert expected[0] != expected[1] and len(seen) == 2, seen
+refused = [own.translate("select * from ML.PREDICT(model x.m, table x.t)").error for _ in range(2)]
+assert refused[0] is not refused[1]
+"""
+
+
+def test_a_statement_of_the_same_tables_is_translated_once():
+    environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
+    subprocess.run([server.default_python(), "-c", TRANSLATED], env=environment, check=True)
 
 
 def test_a_statement_wakes_one_thread(bigquery_emulator):

@@ -142,6 +142,38 @@ def parsed_once() -> None:
     sqlglot.parse_one, Dialect.generate = lend, write
 
 
+@correction
+def translated_once() -> None:
+    """A statement of the same tables is translated each time that it comes, as nearly half of them do."""
+    translator, ok = module("sql.translator").SQLTranslator, module("domain.result").Ok
+    translate = translator.translate
+
+    @lru_cache(maxsize=256)
+    def known(own: Any, sql: str, tables: tuple[Any, ...], caller: Any) -> Any:
+        schema = {table: dict(columns) for table, columns in tables}
+        found = translate(own, sql, schema=schema or None, caller=caller)
+        if not isinstance(found, ok):
+            raise _RefusedError(found)
+        return found
+
+    def translate_once(own: Any, sql: str, *, schema: Any = None, caller: Any = None, **_: Any) -> Any:
+        tables = tuple((table, tuple(columns.items())) for table, columns in (schema or {}).items())
+        try:
+            return known(own, sql, tables, caller)
+        except _RefusedError as refused:
+            return refused.result
+
+    translator.translate = translate_once
+
+
+class _RefusedError(Exception):
+    """What cannot be translated is not kept: its error would be raised again and again."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
 class _Lent:
     """The tree of one statement. From the second change on, one is kept to be copied."""
 
