@@ -36,6 +36,8 @@ class World:
     shop: Shop
     deployment: Deployment
     runs: int = field(default=0)
+    expected: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    """Hour → what is true then, and what is in `_extra`; the shop reckons it from its beginning each time."""
 
     def end_of(self, hour: int) -> datetime:
         return self.shop.scope.anchor + timedelta(hours=hour + 1)
@@ -88,7 +90,9 @@ class World:
 
     def compare(self, hour: int, datasets: tuple[str, ...] | None = None) -> int:
         """Hold every raw table (or these) against the generator's truth, row by row; how many were compared."""
-        truth, extras = self.shop.truth(hour), self.shop.expected_extra(hour)
+        if hour not in self.expected:
+            self.expected[hour] = self.shop.truth(hour), self.shop.expected_extra(hour)
+        truth, extras = self.expected[hour]
         compared = 0
         for dataset_id, expected in truth.items():
             if datasets is not None and dataset_id not in datasets:
