@@ -2,6 +2,7 @@
 
 Reads from standard input a JSON list a line: verb, summary, point, environment. Answers each with how its process
 ended, as `subprocess` counts it. Half of the time of a task in a process of its own would be Airflow's import.
+Unlike the zygote of `tests/faults`, a task here makes its deployment from the environment's connections.
 """
 
 from __future__ import annotations
