@@ -48,7 +48,7 @@ _PARSERS = 2
 _PARSER_CORES = 3
 """From how many cores on: with fewer, the other threads keep them busy. Nor are wide tables read by two: what
 each column of a block costs beside parsing is Python's, and 500 of them took 1.3 times the CPU and 100 MB."""
-_BLOCKS_IN_WORK = 4
+_BLOCKS_IN_WORK = 3
 """How many blocks of the usual length may be with the parsers; fewer of longer ones."""
 
 
