@@ -31,8 +31,8 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 class BlockLimits:
     """How much of an object is held at a time."""
 
-    block_bytes: int = 3 << 19
-    """Of 1 MiB, threads would wait for the interpreter half as often again; of 2 MiB, it takes 15 MB more."""
+    block_bytes: int = 1 << 20
+    """Larger ones are a little quicker, since threads wait less for the interpreter; 1.5 MiB take 20 MB more."""
     record_bytes: int = 32 << 20
     """How long a record is waited for. BigQuery refuses Parquet rows above 50 MB."""
 
