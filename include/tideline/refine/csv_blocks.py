@@ -32,7 +32,7 @@ class BlockLimits:
     """How much of an object is held at a time."""
 
     block_bytes: int = 1 << 20
-    """Larger ones are a little quicker, since threads wait less for the interpreter; 1.5 MiB take 20 MB more."""
+    """Larger ones are a little quicker: threads wait less for the interpreter. 1.5 MiB take 20 MB more."""
     record_bytes: int = 32 << 20
     """How long a record is waited for. BigQuery refuses Parquet rows above 50 MB."""
 
