@@ -40,6 +40,10 @@ _METADATA = 3
 """Of ColumnChunk."""
 _OFFSETS = (9, 10, 11)
 """Of ColumnMetaData: where data, index and dictionary pages begin."""
+_ELSEWHERE = frozenset(range(4, 10))
+"""Of ColumnChunk: page indexes, encryption; they point to what lies beside the chunks, as does the next."""
+_BLOOM_FILTER = 14
+"""Of ColumnMetaData."""
 
 
 class ParquetFile:
@@ -134,9 +138,15 @@ def _in_threads(
 
 
 def _shift(group: Struct, distance: int) -> None:
-    """The group's chunks begin that much later in the file."""
+    """The group's chunks begin that much later in the file.
+
+    Raises:
+        ValueError: They have what does not move with them.
+    """
     for chunk in group[_CHUNKS][1][1]:
         metadata = chunk[_METADATA][1]
+        if _ELSEWHERE & chunk.keys() or _BLOOM_FILTER in metadata:
+            raise ValueError("Arrow wrote indexes beside the columns: they would point to the wrong place")
         for field in _OFFSETS:
             if field in metadata:
                 kind, offset = metadata[field]

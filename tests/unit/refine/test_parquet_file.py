@@ -99,3 +99,9 @@ def test_runs_are_few_and_hold_every_column_in_order() -> None:
     assert [name for run in runs for name in run] == wide.column_names
     assert 4 <= len(runs) <= 8
     assert len(list(parquet_file._runs(wide.slice(0, 10)))) == 1
+
+
+def test_what_would_point_to_the_wrong_place_is_refused():
+    """Neither is asked for; a later Arrow might write it by itself."""
+    with pytest.raises(ValueError, match="indexes beside the columns"):
+        ours([table(10)], {**OPTIONS, "write_page_index": True})
