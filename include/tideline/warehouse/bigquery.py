@@ -12,6 +12,7 @@ from tideline.warehouse.client import bigquery
 from tideline.warehouse.failures import CLIENT_ERRORS, is_transient, translate
 from tideline.warehouse.jobs import Jobs, Work
 from tideline.warehouse.patience import Patience
+from tideline.warehouse.replies import refuse_cut_heads
 from tideline.warehouse.tables import Tables
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Warehouse:
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
     ) -> None:
+        refuse_cut_heads(client)
         self.client = client
         self.settings = settings
         self.patience = Patience(settings.deadline_seconds, sleep=sleep, clock=clock, dice=dice)

@@ -182,7 +182,7 @@ def test_waiting_survives_a_lost_reply(bench, kit):
 
 
 def test_upload_is_sent_again_from_its_beginning(bench, kit):
-    session = {"headers": {"Location": "http://bigquery.invalid/upload/1"}}
+    session = {"headers": {"Location": "http://bigquery.invalid/jobs?uploadType=resumable&upload_id=1"}}
     done = kit.job(**load_of())
     bench.script.answers.extend([session, LOST, session, done])
     bench.warehouse.load_file(TABLE, io.BytesIO(b"parquet"), [], key="k", truncate=True)
