@@ -27,7 +27,7 @@ SPEAKERS = {
         "lake/gcs.py",
         "lake/boto_errors.py",
     },
-    "requests": {"lake/gcs.py", "warehouse/failures.py"},
+    "requests": {"lake/gcs.py", "warehouse/failures.py", "warehouse/replies.py"},
     "boto3": {"lake/s3.py"},
     "subprocess": {
         "spark/submit.py"
