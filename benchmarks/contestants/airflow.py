@@ -6,18 +6,21 @@ import importlib
 import sqlite3
 import statistics
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.paths import ROOT
 from benchmarks.servers import DROPS
 from devstack import airflow_home
 from devstack.process import free_port
 
-DAGS = ROOT / "benchmarks" / "dags" / "chain"
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAGS = ROOT / "benchmarks" / "dags"
 CHAIN_SECONDS = 300.0
 CHAIN_LINKS = 10
 CHAIN_TIMES = (
@@ -84,20 +87,34 @@ def _touch(kind: str, client: Any) -> None:
         client.head_bucket(Bucket=DROPS)
 
 
+@contextmanager
+def scheduled(home: Path, dags: str, mode: str = "local") -> Iterator[airflow_home.Standalone]:
+    """An Airflow with a scheduler over one folder of `benchmarks/dags`, until the block is left.
+
+    Args:
+        home: Airflow's.
+        dags: The folder.
+        mode: How models are run, `TIDELINE_DBT_MODE`.
+    """
+    env = {
+        **airflow_home.environment(home, {}, mode),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS / dags),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+    }
+    env.pop("PYTHONPYCACHEPREFIX", None)  # Airflow's byte code is compiled already where it usually lies
+    airflow_home.migrate(env, home / "migrate.log")
+    running = airflow_home.start_standalone(env, home, free_port())
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
 def chain(*, home: str) -> dict[str, Any]:
     """Seconds from one task of a chain to the next under a real scheduler with LocalExecutor."""
     folder = Path(home)
-    env = {
-        **airflow_home.environment(folder, {}, "local"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-    }
-    airflow_home.migrate(env, folder / "migrate.log")
-    running = airflow_home.start_standalone(env, folder, free_port())
-    try:
+    with scheduled(folder, "chain"):
         times = _wait_for_chain(folder / "airflow.db")
-    finally:
-        running.stop()
     begun, ended = [start for start, _ in times], [end for _, end in times]
     links = [(after - before).total_seconds() for before, after in pairwise(begun)]
     return {

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 import urllib.request
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.paths import ROOT
-from devstack import airflow_home
-from devstack.process import free_port
+from benchmarks.contestants.airflow import scheduled
 
-DAGS = ROOT / "benchmarks" / "dags"
+if TYPE_CHECKING:
+    from devstack.airflow_home import Standalone
+
 LIMIT_SECONDS = 780.0
 TIMES = "select queued_at, end_date from dag_run where run_id = ?"
 TASKS = "select task_id, state, end_date from task_instance where run_id = ?"
@@ -43,24 +42,11 @@ def run(*, home: str, folder: str, dag_id: str, mode: str, conf: dict[str, Any])
         conf: Of the run.
     """
     place = Path(home)
-    env = {
-        **airflow_home.environment(place, {}, mode),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS / folder),
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-    }
-    env.pop("PYTHONPYCACHEPREFIX", None)  # Airflow's byte code is compiled already where it usually lies
-    if "TIDELINE_DBT_DIR" in os.environ:
-        env["TIDELINE_DBT_DIR"] = os.environ["TIDELINE_DBT_DIR"]
-    airflow_home.migrate(env, place / "migrate.log")
-    running = airflow_home.start_standalone(env, place, free_port())
-    try:
-        run_id = _trigger(running, dag_id, conf)
-        return _timed(place / "airflow.db", run_id)
-    finally:
-        running.stop()
+    with scheduled(place, folder, mode) as running:
+        return _timed(place / "airflow.db", _trigger(running, dag_id, conf))
 
 
-def _trigger(running: airflow_home.Standalone, dag_id: str, conf: dict[str, Any]) -> str:
+def _trigger(running: Standalone, dag_id: str, conf: dict[str, Any]) -> str:
     """Once the DAG is there."""
     login = {"username": running.user, "password": running.password}
     token = _post(f"{running.url}/auth/token", login, {})["access_token"]

@@ -1,15 +1,12 @@
-"""What else one would have picked, by the recipes of its makers: fast paths of Python, and other programs.
+"""What else one would have picked, by the recipes of its makers: libraries, each in its own environment.
 
 Each writes one Parquet file, or several, into its folder; what does not write Parquet counts its rows, and is
-compared by that alone. None of them keeps the raw bytes, refuses single records or counts what it was given.
+compared by that alone. Programs are in `programs`. None keeps the raw bytes, refuses single records or counts
+what it was given.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,65 +201,6 @@ def dlt_arrow_s3(*, s3_endpoint: str, key: str, folder: str) -> dict[str, Any]:
     return _dlt(batches, folder, "orders")
 
 
-def sling_documents(*, uri: str, collection: str, folder: str, program: str) -> dict[str, Any]:
-    """Its native reader with flattened columns: by default a document is one JSON column."""
-    stream = [
-        "--src-conn",
-        "MDB",
-        "--src-stream",
-        f"{DATABASE}.{collection}",
-        "--src-options",
-        "{flatten: true}",
-    ]
-    return _sling(program, stream, folder, {"MDB": f"{uri}/{DATABASE}"})
-
-
-def sling_csv(*, path: str, folder: str, program: str) -> dict[str, Any]:
-    """Its native reader and writer; without them it fetches a program from the network."""
-    return _sling(program, ["--src-stream", f"file://{path}"], folder, {})
-
-
-def _sling(program: str, source: list[str], folder: str, environment: dict[str, str]) -> dict[str, Any]:
-    target = Path(folder, "out.parquet")
-    given = {
-        **os.environ,
-        "SLING_DUCKDB_COMPUTE": "false",
-        "SLING_DISABLE_TELEMETRY": "TRUE",
-        "SLING_HOME_DIR": folder,
-        **environment,
-    }
-    _run([program, "run", *source, "--tgt-object", f"file://{target}"], given)
-    return {"parts": [str(target)]}
-
-
-def ingestr_csv(*, path: str, folder: str, program: str) -> dict[str, Any]:
-    """Into DuckDB, the nearest that it writes without a server; its rows are counted there."""
-    plain = Path(folder, "orders.csv")
-    _run(["gzip", "-dc", path], dict(os.environ), plain)
-    return _ingestr(program, f"csv://{plain}", "orders", folder)
-
-
-def ingestr_documents(*, uri: str, collection: str, folder: str, program: str) -> dict[str, Any]:
-    """The same from MongoDB."""
-    return _ingestr(program, f"{uri}/{DATABASE}", f"{DATABASE}.{collection}", folder)
-
-
-def _ingestr(program: str, source: str, table: str, folder: str) -> dict[str, Any]:
-    database = Path(folder, "out.duckdb")
-    quiet = {"DISABLE_TELEMETRY": "true", "RUNTIME__DLTHUB_TELEMETRY": "false", "DLT_DATA_DIR": folder}
-    command = [
-        program, "ingest", "--source-uri", source, "--source-table", table, "--dest-uri",
-        f"duckdb:///{database}", "--dest-table", "raw.t", "--yes", "--progress", "log",
-    ]  # fmt: skip
-    _run(command, {**os.environ, **quiet, "HOME": folder})
-    count = (
-        "import duckdb, sys; opened = duckdb.connect(sys.argv[1]);"
-        "print(opened.sql('select count(*) from raw.t').fetchone()[0])"
-    )
-    python = str(Path(program).with_name("python"))
-    return {"rows": int(subprocess.check_output([python, "-c", count, str(database)], text=True))}
-
-
 def pyairbyte_s3(*, s3_endpoint: str, key: str, folder: str, program: str) -> dict[str, Any]:
     """Airbyte's own connector for files on S3, without its platform, into DuckDB: it writes no Parquet."""
     import airbyte
@@ -279,38 +217,3 @@ def pyairbyte_s3(*, s3_endpoint: str, key: str, folder: str, program: str) -> di
     source = airbyte.get_source("source-s3", config=config, local_executable=program, streams="*")
     cache = airbyte.caches.DuckDBCache(db_path=str(Path(folder, "out.duckdb")))
     return {"rows": source.read(cache=cache).processed_records}
-
-
-def tap_documents(*, uri: str, collection: str, folder: str, program: str) -> dict[str, Any]:
-    """A Singer tap by itself: a line of JSON for each document, to nowhere; no target writes Parquet."""
-    host, _, port = uri.removeprefix("mongodb://").partition(":")
-    config = {"host": host, "port": port, "user": None, "password": None, "database": DATABASE}
-    told = {"selected": True, "replication-method": "FULL_TABLE", "database-name": DATABASE}
-    stream = {
-        "tap_stream_id": f"{DATABASE}-{collection}",
-        "stream": collection,
-        "table_name": collection,
-        "schema": {"type": "object"},
-        "metadata": [{"breadcrumb": [], "metadata": {**told, "table-key-properties": ["_id"]}}],
-    }
-    files = {"config": config, "catalog": {"streams": [stream]}}
-    for name, content in files.items():
-        Path(folder, f"{name}.json").write_text(json.dumps(content))
-    given = (part for name in files for part in (f"--{name}", str(Path(folder, f"{name}.json"))))
-    counts = re.findall(r"Synced (\d+) records", _run([program, *given], dict(os.environ)))
-    return {"rows": sum(map(int, counts))}
-
-
-def _run(command: list[str], environment: dict[str, str], output: Path | None = None) -> str:
-    """Run it; what it said beside its output.
-
-    Raises:
-        RuntimeError: It failed.
-    """
-    with (output or Path(os.devnull)).open("wb") as sink:
-        done = subprocess.run(
-            command, env=environment, stdout=sink, stderr=subprocess.PIPE, text=True, check=False
-        )
-    if done.returncode:
-        raise RuntimeError(f"{Path(command[0]).name}: {' '.join(done.stderr.split())[-400:]}")
-    return done.stderr

@@ -1,4 +1,4 @@
-"""Who runs against whom, on which input. Each peer by the recipe in `benchmarks.contestants.peers`."""
+"""Who runs against whom, on which input. Recipes: `peers` and `programs` of `benchmarks.contestants`."""
 
 from __future__ import annotations
 
@@ -74,16 +74,20 @@ def _documents(uri: str, collection: str, s3_endpoint: str, prefix: str) -> list
         peer("dlt_arrow", f"dlt {peers.version_of('dlt-arrow', 'dlt')}, Arrow", "dlt-arrow"),
         peer("pandas", "pandas list(find())", function="documents:pandas"),
         peer("dlt", f"dlt {peers.dlt_version()}, its default", peers.DLT, function="documents:dlt"),
-        peer("sling", "sling 1.4.11, flattened", "sling", "sling", function="peers:sling_documents"),
+        peer("sling", "sling 1.4.11, flattened", "sling", "sling", function="programs:sling_documents"),
         peer(
-            "ingestr", "ingestr 0.14.155 → duckdb", "ingestr", "ingestr", function="peers:ingestr_documents"
+            "ingestr",
+            "ingestr 0.14.155 → duckdb",
+            "ingestr",
+            "ingestr",
+            function="programs:ingestr_documents",
         ),
         peer(
             "tap",
             f"tap-mongodb {peers.version_of('tap-mongodb', 'tap-mongodb')}, lines to nowhere",
             "tap-mongodb",
             "tap-mongodb",
-            function="peers:tap_documents",
+            function="programs:tap_documents",
         ),
     ]
 
@@ -107,8 +111,10 @@ def csv(bench: Bench, wanted: Collection[str]) -> list[Series]:
                 function="peers:polars_csv",
             ),
             peer("dlt_arrow", "dlt, Arrow batches", "dlt-arrow", function="peers:dlt_arrow_csv"),
-            peer("sling", "sling 1.4.11", "sling", "sling", function="peers:sling_csv"),
-            peer("ingestr", "ingestr 0.14.155 → duckdb", "ingestr", "ingestr", function="peers:ingestr_csv"),
+            peer("sling", "sling 1.4.11", "sling", "sling", function="programs:sling_csv"),
+            peer(
+                "ingestr", "ingestr 0.14.155 → duckdb", "ingestr", "ingestr", function="programs:ingestr_csv"
+            ),
         ]
         return [entrant for entrant in found if _is_wanted(entrant, wanted)]
 

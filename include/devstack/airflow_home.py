@@ -70,7 +70,8 @@ def environment(home: Path, connections: Mapping[str, str], dbt_mode: str) -> di
     env.setdefault("TIDELINE_DBT_DIR", str(DBT))
     for folder in ("cosmos", "config"):
         (home / folder).mkdir(exist_ok=True)
-    shutil.copy(LOCAL_SETTINGS, home / "config")
+    if not (local := home / "config" / LOCAL_SETTINGS.name).exists():  # a running Airflow reads it
+        shutil.copy(LOCAL_SETTINGS, local)
     return env
 
 

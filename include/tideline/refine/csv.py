@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import pyarrow as pa
 
 from tideline.errors import ContractError
-from tideline.refine import csv_blocks, inflate
+from tideline.refine import csv_blocks, inflate, threads
 from tideline.refine.contract import Decoded, empty_batch
 from tideline.refine.csv_blocks import WIDE_COLUMNS, Block, count_lines, split_blocks
 from tideline.refine.csv_decode import BlockDecoder, Read
@@ -30,7 +29,6 @@ from tideline.refine.csv_frame import Marks, frame
 from tideline.refine.csv_layout import read_header
 from tideline.refine.place import place_of
 from tideline.refine.prefetch import prefetch
-from tideline.refine.threads import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -44,10 +42,8 @@ EMPTY_OBJECT = "(an object without a header)"
 _AHEAD = 1
 """Blocks that wait for a parser; as many more are being made and read."""
 _PARSERS = 2
-"""One takes as long as encoding and half as long again as inflating; two are quicker than either."""
-_PARSER_CORES = 3
-"""From how many cores on: with fewer, the other threads keep them busy. Nor are wide tables read by two: what
-each column of a block costs beside parsing is Python's, and 500 of them took 1.3 times the CPU and 100 MB."""
+"""One takes as long as encoding and half as long again as inflating; two are quicker than either. Wide tables
+have one: what each column costs beside parsing is Python's, 1.3 times the CPU with 500, and 100 MB."""
 _BLOCKS_IN_WORK = 3
 """How many blocks of the usual length may be with the parsers; fewer of longer ones."""
 
@@ -96,11 +92,11 @@ def _reads(
     decoder: BlockDecoder, blocks: Iterator[Block], columns: int, limits: csv_blocks.BlockLimits
 ) -> Generator[Read, None, None]:
     """What the blocks hold, in order. One was read before them: it has shown what the columns are like."""
-    if pa.cpu_count() < _PARSER_CORES or columns >= WIDE_COLUMNS:
+    if not threads.are_worth_it() or columns >= WIDE_COLUMNS:
         yield from map(decoder.read, blocks)
         return
     most = _BLOCKS_IN_WORK * limits.block_bytes
-    yield from mapped(decoder.read, blocks, _PARSERS, weigh=lambda block: len(block.data), most=most)
+    yield from threads.mapped(decoder.read, blocks, _PARSERS, weigh=lambda block: len(block.data), most=most)
 
 
 def _take_header(blocks: Iterator[Block], marks: Marks, place: Place) -> tuple[bytes, Block | None]:

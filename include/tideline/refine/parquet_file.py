@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tideline.refine.threads import mapped
+from tideline.refine import threads
 from tideline.refine.thrift import BINARY, LIST, STRUCT, Struct, read_struct, write_struct
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ MAGIC = b"PAR1"
 _TAIL_BYTES = 8
 """The footer's length, and the magic again."""
 _THREADS = 2
-_THREAD_CORES = 3
-"""From how many cores on."""
 _RUNS = 8
 _RUN_BYTES = 1 << 20
 """A table is cut into at most so many runs of columns, of at least so much memory each."""
@@ -131,10 +129,10 @@ def _encoded(options: Mapping[str, Any], run: pa.Table) -> pa.Buffer:
 def _in_threads(
     encode: Callable[[pa.Table], pa.Buffer], runs: list[pa.Table]
 ) -> Generator[pa.Buffer, None, None]:
-    if len(runs) == 1 or pa.cpu_count() < _THREAD_CORES:
+    if len(runs) == 1 or not threads.are_worth_it():
         yield from map(encode, runs)
     else:
-        yield from mapped(encode, runs, _THREADS, weigh=lambda _: 1, most=_THREADS + 1)
+        yield from threads.mapped(encode, runs, _THREADS, weigh=lambda _: 1, most=_THREADS + 1)
 
 
 def _shift(group: Struct, distance: int) -> None:

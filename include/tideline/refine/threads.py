@@ -6,11 +6,19 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow as pa
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 T = TypeVar("T")
 R = TypeVar("R")
+_CORES = 3
+
+
+def are_worth_it() -> bool:
+    """Whether there are cores for more threads: inflating, parsing and encoding keep two busy as they are."""
+    return bool(pa.cpu_count() >= _CORES)
 
 
 def mapped(
