@@ -1,6 +1,6 @@
 locals {
   raw_datasets  = { for source in var.sources : "raw_${source}" => "What merge fills from ${source}." }
-  work_datasets = { tideline_load = "Load tables of single windows; they expire.", tideline_ops = "The ledger." }
+  work_datasets = { tideline_load = "Load tables of single windows; they expire.", tideline_ops = "The ledgers of loads and of builds." }
   dbt_datasets  = { staging = "Renamed sources.", intermediate = "Steps shared by marts.", marts = "What analysts read." }
   datasets      = merge(local.raw_datasets, local.work_datasets, local.dbt_datasets)
 }

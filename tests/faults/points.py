@@ -211,7 +211,8 @@ def _of_job(target: Any) -> str:
 
 
 def _role(text: str) -> str:
-    for role in ("lease__", "load_ledger", "landed_objects", "tideline_load", "tideline_ops", "raw_"):
+    ledgers = ("load_ledger", "landed_objects", "build_ledger")
+    for role in ("lease__", *ledgers, "tideline_load", "tideline_ops", "raw_"):
         if role in text:
             return role.rstrip("_")
     return text

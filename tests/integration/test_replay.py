@@ -144,6 +144,8 @@ def test_a_shadow_of_everything_is_the_same_and_takes_the_place_of_the_live_tabl
     assert rows(world, ORDERS) == before
     old = done["swapped"]["before"]
     assert old.rpartition(".")[2].startswith("orders__before_")
+    swapped_in = [load for load in loads(world, ORDERS) if load.run_id == "replay" and load.mode == "replay"]
+    assert swapped_in[-1].partitions is None
     assert query(world, f"SELECT COUNT(*) FROM `{old.replace('.', '`.`')}`") == [len(before)]
     world.run(world.request(1, datasets=MINE))
     assert world.compare(1, MINE) > 500
@@ -280,7 +282,7 @@ def test_after_a_rewind_the_next_scheduled_run_reads_from_there(world):
     assert state(world)[ORDERS].high_water_mark == world.end_of(5)
     assert world.compare(5, MINE) > 500
     rewinds = [load for load in loads(world, ORDERS) if load.mode == "rewind"]
-    assert [(row.reason, row.actor) for row in rewinds] == [("rows were late", "me")]
+    assert [(row.reason, row.actor, row.partitions) for row in rewinds] == [("rows were late", "me", "[]")]
 
 
 def test_rewound_objects_and_snapshots_are_read_again(world):

@@ -3,6 +3,7 @@
 One story in order, so the tests of this file share a world and run in one process.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 
 from tideline import pipeline
 from tideline.errors import ContractError
+from tideline.warehouse.ledger import Ledger
+from tideline.warehouse.names import raw_table
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +51,31 @@ def test_a_backfill_over_live_data_changes_nothing_that_is_newer(world):
     done = world.run(world.request(0, kind="backfill"))
     assert done["shop_mongodb.orders"]["landed"] > 0
     assert world.compare(2) > 1000
+
+
+def test_the_ledger_names_the_partitions_that_rows_were_merged_into(world):
+    """Whatever a row's window was, the loads of that window name where it lies."""
+    warehouse, held = world.deployment.open_warehouse(), {}
+    for dataset in world.deployment.catalog.datasets:
+        loads = list(Ledger(warehouse).history(dataset.source, dataset.name))
+        if dataset.partition is None:
+            assert {load.partitions for load in loads if load.refined} == {None}
+            continue
+        named = {
+            (load.window_id, start and start[:10]) for load in loads for start in json.loads(load.partitions)
+        }
+        column, unit = dataset.partition.column, dataset.partition.granularity
+        sql = (
+            f"SELECT DISTINCT _window_id AS window_id, CAST(DATE_TRUNC(DATE({column}), {unit}) AS STRING) AS start "
+            f"FROM {raw_table(dataset, warehouse.settings).sql}"
+        )
+        found = {(row["window_id"], row["start"]) for row in warehouse.rows(sql, kind="test")}
+        assert found <= named
+        held[dataset.name] = len(found)
+        assert all(load.partitions == "[]" for load in loads if not load.refined)
+    assert held.keys() == {"orders", "charges", "customers", "order_items"}
+    assert held["customers"] > 12
+    assert held["order_items"] > 300
 
 
 def test_refused_rows_keep_their_bytes_and_reasons(world):

@@ -17,7 +17,7 @@ from tideline.lake import manifest as manifests
 from tideline.merge.absences import absences_of
 from tideline.merge.counts import Counts, counted, stored_counts
 from tideline.merge.load import fill
-from tideline.merge.record import check, ledger_row, load_id_of
+from tideline.merge.record import check, ledger_row, load_id_of, partitions_of
 from tideline.merge.step import fields_of, step_of
 from tideline.warehouse.leases import leased
 from tideline.warehouse.ledger import Ledger
@@ -121,6 +121,7 @@ def merge(
         uri=uri,
         summary=refined,
         merge_seconds=round(time.monotonic() - started, 3),
+        partitions=partitions_of(dataset, manifest, raw_manifest),
     )
     if target is not None:
         return MergeResult(row, repeated=False)
@@ -139,7 +140,8 @@ def record(
 ) -> LedgerRow:
     """Enter a load into the ledger that was merged into another table, which has become the dataset's own.
 
-    Its counts are those that were stored when it was merged there.
+    Its counts are those that were stored when it was merged there. Which partitions changed is not known: any
+    may have, since the whole table has.
 
     Raises:
         IntegrityError: It was not merged anywhere.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +71,12 @@ def ledger_row(
     uri: str,
     summary: Mapping[str, Any],
     merge_seconds: float,
+    partitions: str | None = None,
 ) -> LedgerRow:
-    """The row that commits the load. From `summary`, the refine step's: mode and seconds."""
+    """The row that commits the load. From `summary`, the refine step's: mode and seconds.
+
+    `partitions` is what `partitions_of` says, or None where more than the load's rows changed.
+    """
     details = manifest.details
     cursor = details.get("cursor") or {}
     return LedgerRow(
@@ -114,7 +119,22 @@ def ledger_row(
         source_count=_source_count(raw_manifest, details["landed"]),
         ranges=len(raw_manifest.details.get("ranges") or ()) or None,
         notes=summary.get("notes"),
+        partitions=partitions,
     )
+
+
+def partitions_of(dataset: Dataset, manifest: Manifest, raw_manifest: Manifest) -> str | None:
+    """The partitions of the raw table that a load changes, as its ledger row has them; None where not known.
+
+    They are those of its rows only where none comes from another (the column is immutable) and none vanishes.
+    """
+    if not manifest.records and (raw_manifest.unchanged or not dataset.shows_absence):
+        return "[]"
+    partition = dataset.partition
+    if partition is None or not partition.immutable or dataset.shows_absence:
+        return None
+    starts = manifest.details.get("partitions")
+    return json.dumps(starts) if starts else None
 
 
 def _source_count(raw_manifest: Manifest, landed: int) -> int | None:

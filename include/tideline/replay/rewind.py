@@ -128,4 +128,5 @@ def _row(
         extracted_at=now,
         reason=reason,
         actor=actor,
+        partitions="[]",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tideline.errors import IntegrityError
-from tideline.warehouse import names, objects
+from tideline.warehouse import builds, names, objects
 from tideline.warehouse.client import bigquery
 from tideline.warehouse.ledger_table import LAYOUT, LedgerRow
 from tideline.warehouse.schema import REPEATED
@@ -41,10 +41,10 @@ class Ledger:
         self._table = names.ops_table(names.LEDGER, warehouse.settings)
 
     def ensure(self) -> None:
-        """Make the ledger's tables where they are missing."""
+        """Make the ledger's tables, and dbt's own, where they are missing."""
         ensure_table(self._warehouse, self._table, LAYOUT)
-        objects_table = names.ops_table(names.LANDED_OBJECTS, self._warehouse.settings)
-        ensure_table(self._warehouse, objects_table, objects.LAYOUT)
+        for name, layout in ((names.LANDED_OBJECTS, objects.LAYOUT), (names.BUILDS, builds.LAYOUT)):
+            ensure_table(self._warehouse, names.ops_table(name, self._warehouse.settings), layout)
 
     def state(self, past_at: datetime | None = None) -> dict[str, DatasetState]:
         """How far every dataset has come, by dataset id, in one query whose answer is one row per dataset.

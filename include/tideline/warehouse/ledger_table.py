@@ -67,6 +67,12 @@ LAYOUT = Layout(
         Field("empty_columns", "STRING", description="JSON array: columns without a value in any row."),
         Field("notes", "STRING", description="What was suspicious about the load."),
         Field("kind", "STRING", description="rows; or events: keys seen absent, or otherwise, there."),
+        Field(
+            "partitions",
+            "STRING",
+            description="JSON array: starts of the partitions of the raw table that hold the load's rows, "
+            "null for NULL; no others changed. NULL where not known.",
+        ),
     ),
     partition_column="committed_at",
     clustering=("source", "dataset"),
@@ -124,6 +130,7 @@ class LedgerRow:
     empty_columns: str | None = None
     notes: str | None = None
     kind: str | None = None
+    partitions: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "raw_manifest_uris", tuple(self.raw_manifest_uris))

@@ -19,6 +19,7 @@ OPS = "tideline_ops"
 LOAD = "tideline_load"
 LEDGER = "load_ledger"
 LANDED_OBJECTS = "landed_objects"
+BUILDS = "build_ledger"
 _LABEL_LENGTH = 63  # BigQuery's limit on label keys and values
 
 

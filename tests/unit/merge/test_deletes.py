@@ -71,6 +71,7 @@ def test_events_are_merged_once_and_counted(kit, lake, run, live):
     row = run(dataset, deleting)
     assert counts(row) == {"deleted": 1, "updated": 2, "stale": 1}
     assert (row.kind, row.landed, row.refined, row.quarantined) == ("events", 4, 4, 0)
+    assert row.partitions is None
     assert live() == [1, 2, 3]
     assert run(dataset, deleting) == row
     late = lake.refined(

@@ -355,6 +355,51 @@ def test_json_arrives_as_json_at_any_depth(kit, lake, run, warehouse):
     assert (last["n"], tuple(nothing.values())) == (0, (True, True))
 
 
+DAY = "2026-03-01"
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "options", "expected"),
+    [
+        ({}, 1, {}, f'["{DAY}"]'),
+        ({}, 0, {"partitions": []}, "[]"),
+        ({}, 1, {"partitions": None}, None),
+        ({"partition": {"column": "day"}}, 1, {}, None),
+        ({"partition": None}, 1, {"partitions": None}, None),
+        ({"partition": None}, 0, {"partitions": None}, "[]"),
+        ({"change_column": None}, 1, {}, None),
+        ({"change_column": None}, 0, {"partitions": []}, None),
+        ({"change_column": None}, 0, {"partitions": [], "unchanged": True}, "[]"),
+        ({"change_column": None, "deletes": "ignore"}, 1, {}, f'["{DAY}"]'),
+        ({}, 1, {"partitions": [DAY, None]}, f'["{DAY}", null]'),
+    ],
+    ids=[
+        "known", "nothing", "too-many", "may-change", "none", "none-and-nothing", "whole", "whole-and-nothing",
+        "not-modified", "whole-keeps", "null",
+    ],
+)  # fmt: skip
+def test_the_ledger_says_which_partitions_a_load_changed(shape, rows, options, expected, kit, lake, run):
+    columns = kit.columns(id="int64", note="string", day="date", updated_at="timestamp")
+    dataset = kit.mongo(**{"columns": columns, "partition": {"column": "day", "immutable": True}, **shape})
+    row = {"id": 1, "day": date.fromisoformat(DAY), "updated_at": kit.hours(-1)}
+    refined = lake.refined(dataset, [row] * rows, **{"partitions": [DAY], **options})
+    assert run(dataset, refined).row.partitions == expected
+
+
+def test_a_load_that_a_swap_brought_says_nothing_of_partitions(kit, lake, warehouse):
+    """The whole table is another: any partition may have changed, also where the load has no rows."""
+    dataset = kit.mongo(
+        columns=kit.columns(id="int64", day="date"), change_column=None, deletes="ignore",
+        partition={"column": "day", "immutable": True},
+    )  # fmt: skip
+    stages = {"run_id": "r", "raw": lake.raw, "processed": lake.processed, "warehouse": warehouse}
+    shadow = names.TableName("local", f"{warehouse.settings.dataset_prefix}raw_test", "shadow")
+    for rows in ([{"id": 1, "day": date.fromisoformat(DAY)}], []):
+        refined = lake.refined(dataset, rows, partitions=[DAY] if rows else [])
+        merge(dataset, refined, target=shadow, **stages)
+        assert merging.record(dataset, refined, **stages).partitions is None
+
+
 def test_partition_predicate_changes_no_result(kit, lake, run, things):
     columns = kit.columns(id="int64", note="string", day="date", updated_at="timestamp")
     dataset = kit.mongo(columns=columns, partition={"column": "day", "immutable": True})

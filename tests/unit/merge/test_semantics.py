@@ -32,6 +32,16 @@ from tideline.warehouse.tables import ensure_table
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 OLDEST = datetime(1, 1, 1, tzinfo=UTC)
+CREATED = (
+    None,
+    datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC),
+    T0,
+    T0 + timedelta(hours=23.5),
+    datetime(2026, 4, 1, tzinfo=UTC),
+    datetime(2025, 12, 31, 12, tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+)
+"""When a key was made, by its number: the edges of days and months, the same day twice, and not known."""
 
 
 # --- the oracle -------------------------------------------------------------------------------------------
@@ -105,11 +115,16 @@ def converged(reads: list[Version], events: list[tuple[str, float]]) -> tuple[An
 
 
 class Table:
-    """One target table on the emulator."""
+    """One target table on the emulator; `partitioned` by the unit of a stamp that a key keeps, or lacks."""
 
-    def __init__(self, kit, client, make_settings, *, whole=False) -> None:
+    def __init__(self, kit, client, make_settings, *, whole=False, partitioned=None) -> None:
         make = kit.http if whole else kit.mongo
-        self.dataset = make(name=f"t{uuid4().hex[:10]}")
+        shape = {}
+        if partitioned:
+            types = {"id": "int64", "note": "string", "created_at": "timestamp", "updated_at": "timestamp"}
+            shape["columns"] = kit.columns(**types)
+            shape["partition"] = {"column": "created_at", "granularity": partitioned, "immutable": True}
+        self.dataset = make(name=f"t{uuid4().hex[:10]}", **shape)
         self.warehouse = Warehouse(client, make_settings())
         self.name = raw_table(self.dataset, self.warehouse.settings)
         self.fields = ensure_table(self.warehouse, self.name, raw_layout(self.dataset)).fields
@@ -121,11 +136,22 @@ class Table:
         self.warehouse.load_file(
             load, self._parquet(rows), load_fields(self.dataset), key=uuid4().hex, truncate=True
         )
-        step = Merge(self.dataset, self.name, self.fields, load, "w", absences=absences)
+        partitions = self._partitions(rows)
+        step = Merge(self.dataset, self.name, self.fields, load, "w", partitions, absences)
+        assert bool(step.pruned) == bool(partitions)
         (foretold,) = self.warehouse.rows(counts_sql(step), kind="counts")
         deleted = vanishing(step, self.warehouse).count if absences else 0
         self.warehouse.run(merge_sql(step), kind="merge", key=uuid4().hex)
         return Counter({name: count for name, count in [*foretold.items(), ("deleted", deleted)] if count})
+
+    def _partitions(self, rows: dict[int, list[Version]]) -> tuple[str | None, ...] | None:
+        """What the manifest of the load would say, reckoned by the calendar."""
+        if self.dataset.partition is None:
+            return None
+        whole = {"day": {}, "month": {"day": 1}}[self.dataset.partition.granularity]
+        created = [CREATED[key % len(CREATED)] for key, versions in rows.items() if versions]
+        starts = {at and at.replace(hour=0, minute=0, second=0, microsecond=0, **whole) for at in created}
+        return tuple(at and f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in starts)
 
     def _parquet(self, rows: dict[int, list[Version]]) -> io.BytesIO:
         body = io.BytesIO()
@@ -134,6 +160,7 @@ class Table:
                 "id": key, "note": v.note, "_raw_uri": v.uri, "_raw_position": v.position,
                 "updated_at": None if v.stamp is None else T0 + timedelta(hours=v.stamp),
                 "_extracted_at": T0 + timedelta(hours=v.read),
+                **({"created_at": CREATED[key % len(CREATED)]} if self.dataset.partition else {}),
             }
             for key, versions in rows.items() for v in versions
         ]  # fmt: skip
@@ -164,7 +191,8 @@ class Table:
         return self.observe([(key, DELETED, at) for key in keys])
 
     def rows(self) -> dict[int, tuple[Any, ...]]:
-        found = self.warehouse.rows(f"SELECT * FROM {self.name.sql}", kind="test")
+        found = list(self.warehouse.rows(f"SELECT * FROM {self.name.sql}", kind="test"))
+        assert len({row["id"] for row in found}) == len(found), "a key has two rows"
         return {
             row["id"]: (row["note"], row.get("updated_at"), row["_extracted_at"], row["_raw_uri"],
                         row["_raw_position"], row["_superseded_at"], row["_deleted_at"])
@@ -256,14 +284,15 @@ def test_random_loads_leave_the_newest_version(make_table, seed):
         assert (truths[key].version if truths[key] else None) == newest
 
 
+@pytest.mark.parametrize("partitioned", [None, "day", "month"])
 @many
 @given(seed=st.integers(0, 2**32))
-def test_random_loads_between_events(make_table, seed):
+def test_random_loads_between_events(make_table, partitioned, seed):
     dice = Random(seed)
     script = {key: random_steps(dice) for key in range(100)}
     kinds = (DELETED, DELETED, SUPERSEDED)
     events = {key: {n: dice.choice(kinds) for n in range(4) if dice.random() < 0.4} for key in script}
-    play(make_table(), script, events)
+    play(make_table(partitioned=partitioned), script, events)
 
 
 def random_life(dice: Random) -> tuple[list[Version], list[tuple[str, float]]]:
@@ -301,19 +330,23 @@ def shuffled(dice: Random, reads: list[Version], events: list[tuple[str, float]]
     return sorted(order, key=lambda item: isinstance(item, Version)) if went_back else order
 
 
+@pytest.mark.parametrize("partitioned", [None, "day", "month"])
 @many
 @given(seed=st.integers(0, 2**32))
-def test_reads_and_events_converge_in_every_order(make_table, seed):
+def test_reads_and_events_converge_in_every_order(make_table, partitioned, seed):
     dice = Random(seed)
     lives = {key: random_life(dice) for key in range(120)}
     orders = {key: shuffled(dice, *life) for key, life in lives.items()}
-    table = make_table()
+    table = make_table(partitioned=partitioned)
     for step in range(max(map(len, orders.values()))):
         now = {key: order[step] for key, order in orders.items() if step < len(order)}
         loaded = {key: [item] for key, item in now.items() if isinstance(item, Version)}
         events = [(key, *item) for key, item in now.items() if not isinstance(item, Version)]
-        if loaded:
-            table.merge(loaded)
+        bare = {key: versions for key, versions in loaded.items() if CREATED[key % len(CREATED)] is None}
+        dated = {key: versions for key, versions in loaded.items() if key not in bare}
+        for load in (bare, dated) if partitioned else (loaded,):  # no NULL among the partitions of the one
+            if load:
+                table.merge(load)
         if events:
             table.observe(events)
     assert table.said() == {key: converged(*life) for key, life in lives.items()}

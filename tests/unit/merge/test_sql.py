@@ -39,6 +39,12 @@ def shop_orders(kit):
     return step(dataset, partitions=("2026-02-28", "2026-03-01", "2026-03-05", None))
 
 
+def shop_order_items(kit):
+    """Partitioned by a timestamp that may be NULL: its bounds are instants."""
+    dataset = load_catalog(Path(__file__).parents[3] / "include" / "catalog").dataset("shop_s3.order_items")
+    return step(dataset, partitions=("2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z", "2026-03-05T00:00:00Z"))
+
+
 def snapshot_with_composite_key(kit):
     """No change column: the read decides."""
     columns = kit.columns(region="string", id="int64", title="string")
@@ -102,7 +108,9 @@ def events(kit):
     return Events(dataset, raw_table(dataset, SETTINGS), load_table(dataset, "golden", SETTINGS))
 
 
-SHAPES = [shop_orders, snapshot_with_composite_key, whole_read, evolved_record, hostile_names, events]
+SHAPES = [
+    shop_orders, shop_order_items, snapshot_with_composite_key, whole_read, evolved_record, hostile_names, events,
+]  # fmt: skip
 TEXTS = {
     "merge": lambda step: step.sql,
     "counts": lambda step: step.counts_sql,

@@ -69,6 +69,35 @@ def test_row_comes_back_as_it_was_recorded(ledger):
     assert ledger.find("test", "things", "other") is None
 
 
+def test_a_ledger_of_before_gets_the_column_and_its_rows_have_nothing_there(warehouse, monkeypatch):
+    ledger = Ledger(warehouse)
+    with monkeypatch.context() as before:
+        fields = tuple(field for field in LAYOUT.fields if field.name != "partitions")
+        before.setattr("tideline.warehouse.ledger.LAYOUT", replace(LAYOUT, fields=fields))
+        before.setattr("tideline.warehouse.ledger._COLUMNS", tuple(field.name for field in fields))
+        ledger.ensure()
+        ledger.record(row())
+    ledger.ensure()
+    assert ledger.record(row("next", partitions='["2026-03-01", null]')).partitions == '["2026-03-01", null]'
+    assert [found.partitions for found in ledger.history("test", "things")] == [None, '["2026-03-01", null]']
+
+
+def test_dbt_finds_the_table_of_its_builds(ledger, warehouse):
+    """It writes nothing but these columns, and the warehouse's clock says when."""
+    table = names.ops_table(names.BUILDS, warehouse.settings)
+    made = warehouse.tables.get(table)
+    assert (made.time_partitioning.field, made.clustering_fields) == ("logged_at", ["model"])
+    warehouse.run(
+        f"INSERT INTO {table.sql} (model, event, month, logged_at) VALUES "
+        "('fct_orders', 'touched', DATE '2026-03-01', CURRENT_TIMESTAMP()), "
+        "('fct_orders', 'built', NULL, CURRENT_TIMESTAMP())",
+        kind="test",
+        key=table.dataset,
+    )
+    ledger.ensure()
+    assert warehouse.count(table) == 2
+
+
 def test_load_is_recorded_once(ledger, warehouse):
     first = ledger.record(row())
     again = ledger.record(row(inserted=99, merge_seconds=9.0))

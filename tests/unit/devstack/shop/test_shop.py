@@ -188,6 +188,19 @@ def test_order_dates_never_change(shop: Shop, truth: Truth) -> None:
     assert {key: last[key]["order_date"] for key in first} == first
 
 
+def test_what_raw_tables_are_partitioned_by_never_changes(shop: Shop) -> None:
+    """Of any version of a row, also one that came and went within an hour."""
+    created: dict[tuple[str, Any], set[datetime]] = {}
+    for dataset_id in (CUSTOMERS, CHARGES, ORDER_ITEMS):
+        for key, row in shop.truth(-1)[dataset_id].items():
+            created[dataset_id, key] = {row["created_at"]}
+        for hour in HOURS:
+            for key, version in plan(shop, hour).changed[dataset_id].items():
+                created.setdefault((dataset_id, key), set()).add(version.row["created_at"])
+    assert {len(stamps) for stamps in created.values()} == {1}
+    assert None not in set().union(*created.values())
+
+
 def test_bad_rows_have_keys_of_their_own_and_one_is_put_right(shop: Shop, truth: Truth) -> None:
     last = truth(max(HOURS))
     bad = shop.bad_rows(max(HOURS))
