@@ -16,7 +16,7 @@ from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavi
 
 from tideline import settings
 from tideline.catalog.loader import load_catalog
-from tideline.catalog.models import has_models, manifest_path
+from tideline.catalog.models import NIGHTLY, HourlyManifest, has_models, manifest_path
 
 SETTINGS = settings.from_environment()
 CATALOG = load_catalog(SETTINGS.catalog_dir)
@@ -130,7 +130,9 @@ with DAG(
     verdict(settled := settle(loads, merged))
     if (dbt := SETTINGS.dbt_dir) and has_models(dbt, CATALOG):
         project = ProjectConfig(dbt, manifest_path=manifest_path(dbt), install_dbt_deps=False)
-        project.manifest_path = manifest_path(dbt)  # Cosmos's own path type imports every provider, 2 s
+        project.manifest_path = HourlyManifest(
+            manifest_path(dbt)
+        )  # Cosmos's own type imports every provider, 2 s
         watches = SETTINGS.dbt_mode == "watcher"
         # a model for itself: what dbt would write about the whole project is read by nobody
         how: dict[str, Any] = (
@@ -147,7 +149,7 @@ with DAG(
             render_config=RenderConfig(
                 load_method=LoadMode.DBT_MANIFEST,
                 test_behavior=TestBehavior.AFTER_EACH if watches else TestBehavior.BUILD,
-                exclude=["resource_type:unit_test", "resource_type:exposure"],
+                exclude=["resource_type:unit_test", "resource_type:exposure", f"tag:{NIGHTLY}"],
                 emit_datasets=False,  # two tasks that make one asset known at once: Airflow fails the second
             ),
             # a test runs with the model that is built after everything the test reads, never before

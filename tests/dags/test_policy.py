@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -22,6 +24,8 @@ PARSE_TIME_IMPORTS = (
     "cosmos",
     "datetime",
     "gc",
+    "io",
+    "json",
     "pathlib",
     "typing",
     "tideline",
@@ -239,6 +243,70 @@ def test_before_the_models_at_most_five_tasks_are_chained(dag):
         return 1 + max((depth(up) for up in dag.get_task(task_id).upstream_task_ids), default=0)
 
     assert depth("settle") == 5
+
+
+@pytest.fixture(scope="module", params=["local", "watcher"])
+def tagged(request, airflow_home, tmp_path_factory):
+    """The hourly DAG of the project with some tests tagged `nightly`: all of albums', one of several of fct_orders'.
+
+    Returns its mode, its tasks of dbt, and the ids of these tests.
+    """
+    from airflow.dag_processing.dagbag import DagBag
+
+    project = tmp_path_factory.mktemp("tagged") / "dbt"
+    shutil.copytree(ROOT / "dbt", project, ignore=shutil.ignore_patterns("logs"))
+    path = project / "target" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    albums = [
+        node for node in tests if "model.tideline.stg_jsonplaceholder__albums" in node["depends_on"]["nodes"]
+    ]
+    orders = [node for node in tests if node["attached_node"] == "model.tideline.fct_orders"]
+    for node in tests:
+        nightly = node in albums or node is orders[0]
+        node["tags"] = node["config"]["tags"] = ["nightly"] if nightly else []
+    assert albums
+    assert len(orders) > 1
+    path.write_text(json.dumps(manifest))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIDELINE_DBT_DIR", str(project))
+        patch.setenv("TIDELINE_DBT_MODE", request.param)
+        bag = DagBag(dag_folder=str(ROOT / "dags" / "tideline_hourly.py"))
+    assert bag.import_errors == {}
+    tasks = [task for task in bag.dags["tideline_hourly"].tasks if hasattr(task, "base_cmd")]
+    assert len(tasks) > 30
+    return request.param, tasks, {node["unique_id"] for node in [*albums, orders[0]]}
+
+
+def test_no_command_of_the_hour_runs_a_nightly_test(tagged):
+    """Where the watcher tries a model or a seed again by itself, by `run` and `seed`, dbt runs no test at all."""
+    _, tasks, _ = tagged
+    commands = [task for task in tasks if task.base_cmd not in (["run"], ["seed"])]
+    assert {task.base_cmd[0] for task in commands} <= {"build", "test"}
+    assert len(commands) > 20
+    for task in commands:
+        flags = task.add_global_flags()
+        assert {"tag:nightly", "resource_type:unit_test"} <= set(
+            flags[flags.index("--exclude") + 1].split()
+        ), task
+
+
+def test_the_watcher_waits_for_no_nightly_test(tagged):
+    """A test that it waits for and that dbt does not run would keep its task running for a week."""
+    mode, tasks, nightly = tagged
+    if mode != "watcher":
+        assert not any(task.task_id.endswith(".test") for task in tasks)
+        return
+    (producer,) = (task for task in tasks if task.task_id.endswith("dbt_producer_watcher"))
+    awaited = {test for tests in producer.tests_per_model.values() for test in tests}
+    assert len(awaited) > 20
+    assert not awaited & nightly
+    watched = {task.task_id for task in tasks}
+    assert "models.fct_orders.test" in watched
+    assert "models.stg_jsonplaceholder__albums.test" not in watched
+    for task in tasks:
+        if task.task_id.endswith(".test"):
+            assert producer.tests_per_model[task.model_unique_id], task
 
 
 def test_plugins_folder_holds_airflow_plugins_only():

@@ -1,5 +1,6 @@
 """Policy of the reconciliation's DAG: its shape, its form, and who decides what."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,11 +27,74 @@ def catalog():
     return load_catalog(from_environment({}).catalog_dir)
 
 
-def test_one_task_for_each_dataset_and_nothing_else(dag, catalog):
-    assert sorted(task.task_id for task in dag.tasks) == sorted(
-        f"{dataset.dataset_id}.reconcile" for dataset in catalog.datasets
-    )
-    assert all(task.downstream_task_ids == set() for task in dag.tasks)
+def test_the_tests_then_one_task_for_each_dataset_and_a_verdict(dag, catalog):
+    """Before anything is put right, which the models know of from the next hourly run on."""
+    reconciling = {f"{dataset.dataset_id}.reconcile" for dataset in catalog.datasets}
+    assert set(dag.task_ids) == reconciling | {"data_tests", "verdict"}
+    assert dag.get_task("data_tests").upstream_task_ids == set()
+    for task_id in reconciling | {"verdict"}:
+        assert dag.get_task(task_id).upstream_task_ids == {"data_tests"}
+        assert dag.get_task(task_id).downstream_task_ids == set()
+
+
+def test_red_tests_keep_nothing_from_being_put_right_and_make_the_run_red(dag, catalog):
+    """The state of a run is that of its last tasks: without the verdict, tests would not count."""
+    assert dag.get_task("data_tests").retries == 0
+    assert dag.get_task("verdict").trigger_rule == "all_success"
+    rules = {dag.get_task(f"{dataset.dataset_id}.reconcile").trigger_rule for dataset in catalog.datasets}
+    assert rules == {"all_done"}
+
+
+def test_the_day_runs_all_data_tests_over_whole_tables(dag):
+    tests = dag.get_task("data_tests")
+    assert tests.base_cmd == ["test"]
+    assert tests.add_global_flags() == [
+        "--exclude",
+        "resource_type:unit_test",
+        "--vars",
+        "tested_days: 100000\n",
+    ]
+    assert (tests.install_deps, tests.emit_datasets, tests.outlets) == (False, False, [])
+
+
+def test_both_dags_know_the_warehouse_alike(dag, airflow_home):
+    from airflow.dag_processing.dagbag import DagBag
+
+    hourly = DagBag(dag_folder=str(ROOT / "dags" / "tideline_hourly.py")).dags["tideline_hourly"]
+    tests, model = dag.get_task("data_tests"), hourly.get_task("models.dim_dates_model_build")
+    for name in ("profile_config", "project_dir", "invocation_mode", "dbt_cmd_global_flags", "install_deps"):
+        assert getattr(tests, name) == getattr(model, name), name
+
+
+@pytest.mark.parametrize(
+    ("form", "hours", "skipped"),
+    [
+        ({}, 1, False),
+        ({"dry_run": True}, 1, True),
+        ({"datasets": ["shop_mongodb.orders"]}, 1, True),
+        ({}, 0, True),
+    ],
+    ids=["all", "dry-run", "some", "before-the-first-hour"],
+)
+def test_only_a_run_of_everything_is_tested(dag, form, hours, skipped):
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    class TaskInstance:
+        def get_dr_count(self, dag_id, *, states):
+            return {("tideline_hourly", "success"): hours}[(dag_id, *states)]
+
+    begin = dag.get_task("data_tests")._pre_execute_hook
+    context = {"params": {"datasets": [], "dry_run": False, **form}, "ti": TaskInstance()}
+    with pytest.raises(AirflowSkipException) if skipped else nullcontext():
+        begin(context)
+
+
+def test_without_models_there_is_nothing_to_test(airflow_home, catalog, monkeypatch):
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("TIDELINE_DBT_DIR", "")
+    dag = DagBag(dag_folder=str(ROOT / "dags" / "tideline_reconcile.py")).dags["tideline_reconcile"]
+    assert set(dag.task_ids) == {f"{dataset.dataset_id}.reconcile" for dataset in catalog.datasets}
 
 
 def test_each_task_emits_its_table(dag, catalog):
@@ -79,8 +143,6 @@ def test_the_type_of_an_error_says_retry_or_stop(dag):
 @pytest.fixture
 def called(monkeypatch):
     """What the task body asks for, with nothing behind it."""
-    from contextlib import nullcontext
-
     from tideline import connections
     from tideline.reconcile import reconcile as room
 

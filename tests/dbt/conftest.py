@@ -8,13 +8,14 @@ import subprocess
 import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tideline.catalog.loader import load_catalog
-from tideline.warehouse import ledger, names
+from tideline.warehouse import builds, ledger, names
 from tideline.warehouse.names import TableName, raw_table
 from tideline.warehouse.schema import REPEATED, Field, Layout, raw_layout
 
@@ -88,6 +89,7 @@ class RawTables:
         for dataset in self.catalog.datasets:
             self._create(raw_table(dataset, self.settings), raw_layout(dataset))
         self._create(self.ledger, ledger.LAYOUT)
+        self._create(names.ops_table(names.BUILDS, self.settings), builds.LAYOUT)
 
     def _create(self, name: TableName, layout: Layout) -> None:
         self.client.create_dataset(f"{name.project}.{name.dataset}", exists_ok=True)
@@ -105,6 +107,14 @@ class RawTables:
     def fill_ledger(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Let the ledger hold exactly these loads."""
         self._fill(ledger.LAYOUT.fields, self.ledger.sql, rows)
+
+    def let_pass(self, time: timedelta) -> None:
+        """Let everything that was built be built that much earlier."""
+        table = names.ops_table(names.BUILDS, self.settings).sql
+        hours = time // timedelta(hours=1)
+        self._query(
+            f"update {table} set logged_at = timestamp_sub(logged_at, interval {hours} hour) where true"
+        )
 
     def _fill(self, fields: tuple[Field, ...], table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         values = [f"({', '.join(_literals(fields, row))})" for row in rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,8 +24,25 @@ VERSIONS = {
     "dim_customer_versions": "customer_version_id",
     "dim_product_versions": "product_version_id",
 }
+SUMS = {
+    "int_order_status_days": "order_status_day_id",
+    "int_charge_days": "charge_day_id",
+    "int_product_weeks": "product_week_id",
+}
+"""Sums by the month of the orders, from which a report is made whole."""
+MONTHLY = {**FACTS, **SUMS, "dim_customers": "customer_id"}
+"""They write the months that were touched."""
+WHOLE = {
+    "rpt_daily_sales": "daily_sales_id",
+    "rpt_daily_geography": "daily_geography_id",
+    "rpt_daily_payments": "daily_payments_id",
+    "rpt_order_status_mix": "order_status_mix_id",
+    "int_product_groups": "product_id",
+}
+"""They write all of their rows, those of months that were not touched as they were."""
 LEDGER = "stg_tideline__loads"
-MOST_MODELS = 35
+BOOKS = {"source.tideline.tideline.load_ledger", "source.tideline.tideline.build_ledger"}
+MOST_MODELS = 37
 """The hourly DAG runs each model as a task, and each takes seconds."""
 
 
@@ -78,35 +94,42 @@ def test_staging_leaves_out_what_was_deleted(models):
             assert "where _deleted_at is null" in node["raw_code"], node["path"]
 
 
-def test_only_staging_reads_sources(models, parsed):
+def test_only_staging_reads_rows_of_sources(models, parsed):
+    """Others ask the ledgers what was touched, and name the raw tables that they ask about."""
     for node in models.values():
         if layer(node) != "staging":
             code = node["raw_code"]
-            asked = code.count("merged_dates(source(")  # for its partitions, not for its rows
+            asked = code.count("'table': source(")
             assert code.count("source(") == asked, node["path"]
-            kinds = Counter(parent["resource_type"] for parent in parents(node, parsed))
-            assert kinds["source"] == asked, node["path"]
-            assert set(kinds) <= {"model", "seed", "source"}, node["path"]
+            raw = {one for one in node["depends_on"]["nodes"] if one.startswith("source.")} - BOOKS
+            assert len(raw) == asked, node["path"]
+            kinds = {parent["resource_type"] for parent in parents(node, parsed)}
+            assert kinds <= {"model", "seed", "source"}, node["path"]
 
 
-def test_layers_are_read_upwards(models, parsed):
-    order = list(LAYERS)
+def rank(node):
+    """Staging, then facts and dimensions, the sums of facts, reports."""
+    return ("stg", "fct", "int", "rpt").index({"dim": "fct"}.get(node["name"][:3], node["name"][:3]))
+
+
+def test_models_are_read_upwards(models, parsed):
     for node in models.values():
         for parent in parents(node, parsed):
             if parent["resource_type"] == "model":
-                assert order.index(layer(parent)) <= order.index(layer(node)), node["path"]
+                assert rank(parent) <= rank(node), node["path"]
 
 
-def test_intermediate_models_serve_two_marts(models, parsed):
+def test_intermediate_models_keep_what_a_report_would_search_for(models, parsed):
     for node in models.values():
         if layer(node) == "intermediate":
             children = [c for c in parsed["child_map"][node["unique_id"]] if c.startswith("model.")]
-            assert len(children) >= 2, node["path"]
+            assert children, node["path"]
+            assert node["name"] in {**SUMS, **WHOLE}, node["path"]
 
 
-def test_views_below_tables_in_marts(models):
+def test_views_below_tables(models):
     for node in models.values():
-        kinds = {"table", "incremental"} if layer(node) == "marts" else {"view"}
+        kinds = {"view"} if layer(node) == "staging" else {"table", "incremental"}
         assert node["config"]["materialized"] in kinds, node["path"]
 
 
@@ -150,26 +173,39 @@ def test_every_model_belongs_to_a_group_with_an_owner(models, parsed):
 def test_incremental_models_are_merged_by_key(models):
     incremental = {name: n for name, n in models.items() if n["config"]["materialized"] == "incremental"}
     keys = {name: node["config"]["unique_key"] for name, node in incremental.items()}
-    assert keys == FACTS | VERSIONS
+    assert keys == MONTHLY | WHOLE | VERSIONS
     for name, node in incremental.items():
         config = node["config"]
         assert config["incremental_strategy"] == "merge", name
         assert config["on_schema_change"] == "append_new_columns", name
-        assert set(config["cluster_by"]) <= set(node["columns"]), name
+        assert set(config.get("cluster_by") or ()) <= set(node["columns"]), name
 
 
-def test_facts_lie_in_partitions(models):
-    for name in FACTS:
-        assert models[name]["config"]["partition_by"]["field"] in models[name]["columns"], name
+def test_what_writes_months_lies_in_them_and_keeps_the_ledger(models):
+    for name in MONTHLY:
+        config, code = models[name]["config"], models[name]["raw_code"]
+        assert config["partition_by"]["field"] in models[name]["columns"], name
+        assert config["partition_by"]["granularity"] == "month", name
+        assert config["meta"]["replaces"] == "months", name
+        assert "{%- set changes = touched(" in code, name
+        assert "\n{{ changes.note }}\n" in code, name
+        assert "changes.months" in code, name
+    for name in WHOLE:
+        assert models[name]["config"]["meta"]["replaces"] == "all", name
 
 
-def test_facts_look_at_merge_time_and_delete_what_vanished(models):
-    for name, key in FACTS.items():
+def test_every_model_writes_into_the_build_ledger_what_it_touches(models):
+    for name, node in models.items():
+        hooks = {kind: [hook["sql"] for hook in node["config"][f"{kind}-hook"]] for kind in ("pre", "post")}
+        assert hooks == {"pre": ["{{ log_touched() }}"], "post": ["{{ log_built() }}"]}, name
+
+
+def test_models_name_the_builds_that_they_are_made_from(models):
+    """What a model reads months of has told it which: none is forgotten."""
+    for name in {*MONTHLY, *(name for name in WHOLE if name.startswith("rpt_"))}:
         code = models[name]["raw_code"]
-        assert "_merged_at >= {{ merged_since(this) }}" in code, name
-        hooks = " ".join(hook["sql"] for hook in models[name]["config"]["post-hook"])
-        parent = "order_id" if name == "fct_order_status_changes" else key
-        assert f"delete_vanished('{parent}'" in hooks, name
+        told = code[code.index("touched(") : code.index("changes.note")]
+        assert set(re.findall(r"'(fct_\w+)'", told)) == set(re.findall(r"ref\('(fct_\w+)'\)", code)), name
 
 
 def test_a_full_refresh_leaves_alone_what_cannot_be_made_again(models):
@@ -271,7 +307,7 @@ def test_models_end_with_their_last_step(models):
 def test_logic_has_unit_tests(parsed):
     covered = {unit["model"] for unit in parsed["unit_tests"].values()}
     logic = {"rpt_daily_payments", "rpt_customer_cohorts", "rpt_weekly_product_sales", "rpt_freshness"}
-    assert covered >= {*FACTS, *logic, "rpt_daily_sales", "int_order_items_priced", "int_charges_signed"}
+    assert covered >= {*FACTS, *logic, "rpt_daily_sales", "int_product_weeks"}
 
 
 def test_a_data_test_runs_with_one_model_that_is_built_after_all_it_reads(parsed, data_tests):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tideline.catalog import models
-from tideline.warehouse import ledger, names
+from tideline.warehouse import builds, ledger, names
 from tideline.warehouse.schema import REPEATED, raw_layout
 
 
@@ -27,13 +27,16 @@ def sources(parsed):
     }
 
 
-def test_the_ledger_is_described_as_the_warehouse_makes_it(parsed):
-    (node,) = [node for node in parsed["sources"].values() if node["source_name"] == models.OWN]
-    assert (node["schema"], node["identifier"]) == (names.OPS, names.LEDGER)
-    layout = dict(flat(ledger.LAYOUT.fields))
-    columns = {c["name"]: c["data_type"] for c in node["columns"].values()}
-    assert columns.items() <= layout.items()
-    assert all(column["description"] for column in node["columns"].values())
+def test_the_ledgers_are_described_as_the_warehouse_makes_them(parsed):
+    books = {
+        node["identifier"]: node for node in parsed["sources"].values() if node["source_name"] == models.OWN
+    }
+    assert books.keys() == {names.LEDGER, names.BUILDS}
+    for name, layout in ((names.LEDGER, ledger.LAYOUT), (names.BUILDS, builds.LAYOUT)):
+        assert books[name]["schema"] == names.OPS
+        columns = {c["name"]: c["data_type"] for c in books[name]["columns"].values()}
+        assert columns.items() <= dict(flat(layout.fields)).items()
+        assert all(column["description"] for column in books[name]["columns"].values())
 
 
 def test_every_dataset_is_a_source_and_every_source_a_dataset(sources, catalog):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from io import BytesIO
+from pathlib import PosixPath
+from typing import TYPE_CHECKING, Any
 
 from tideline.errors import SettingsError
 
@@ -14,7 +16,22 @@ if TYPE_CHECKING:
 
 
 OWN = "tideline"
-"""What dbt calls the source that is Tideline's own ledger: there in every deployment, in no catalog."""
+"""What dbt calls the source that is Tideline's own ledgers: there in every deployment, in no catalog."""
+
+
+NIGHTLY = "nightly"
+"""dbt's tag of the tests that read whole tables: no hour runs them, the daily run does."""
+
+
+class HourlyManifest(PosixPath):
+    """A manifest without nightly tests: Cosmos's watcher waits for each that it names, run or not."""
+
+    def open(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401
+        """What is left of it, as bytes."""
+        with super().open("rb") as file:
+            read = json.load(file)
+        read["nodes"] = {key: node for key, node in read["nodes"].items() if NIGHTLY not in node["tags"]}
+        return BytesIO(json.dumps(read).encode())
 
 
 def manifest_path(dbt_dir: Path) -> Path:

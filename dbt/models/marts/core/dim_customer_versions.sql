@@ -5,10 +5,15 @@
         unique_key='customer_version_id',
         on_schema_change='append_new_columns',
         full_refresh=false,
+        partition_by={'field': 'customer_since', 'data_type': 'date', 'granularity': 'month'},
         cluster_by=['customer_id'],
     )
 }}
 -- raw holds one version of each row: what was seen before is nowhere else, so a full refresh leaves this table alone
+{%- set changes = touched(
+    loads={'shop_mongodb.customers': {'table': source('shop_mongodb', 'customers'), 'column': 'created_at'}},
+) %}
+{{ changes.note }}
 
 with
 
@@ -21,6 +26,7 @@ customers as (
         ]) }} as attributes_hash,
         coalesce(least(updated_at, _extracted_at), _extracted_at) as version_at
     from {{ ref('stg_shop_mongodb__customers') }}
+    where {{ within('created_at', changes.months, 'month', kind='timestamp', or_null=true) }}
 
 ),
 
@@ -30,6 +36,7 @@ customers as (
 
         select *
         from {{ this }}
+        where {{ within('customer_since', changes.months, 'month', or_null=true) }}
         qualify row_number() over (partition by customer_id order by valid_from desc) = 1
 
     ),
@@ -121,6 +128,7 @@ final as (
         true as is_current,
 
         -- times
+        date(created_at) as customer_since,
         opened_at as valid_from,
         cast(null as timestamp) as valid_to,
 
@@ -145,6 +153,7 @@ final as (
             attributes_hash,
             is_marketing_opted_in,
             false as is_current,
+            customer_since,
             valid_from,
             closed_at as valid_to,
             _merged_at

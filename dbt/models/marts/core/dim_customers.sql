@@ -1,8 +1,26 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='customer_id',
+        on_schema_change='append_new_columns',
+        partition_by={'field': 'created_at', 'data_type': 'timestamp', 'granularity': 'month'},
+        meta={'replaces': 'months'},
+        cluster_by=['customer_id'],
+    )
+}}
+{%- set changes = touched(
+    loads={'shop_mongodb.customers': {'table': source('shop_mongodb', 'customers'), 'column': 'created_at'}},
+) %}
+{{ changes.note }}
+
 with
 
 customers as (
 
-    select * from {{ ref('stg_shop_mongodb__customers') }}
+    select *
+    from {{ ref('stg_shop_mongodb__customers') }}
+    where {{ within('created_at', changes.months, 'month', kind='timestamp', or_null=true) }}
 
 ),
 

@@ -4,75 +4,114 @@
         incremental_strategy='merge',
         unique_key='charge_id',
         on_schema_change='append_new_columns',
-        partition_by={'field': 'charge_date', 'data_type': 'date', 'granularity': 'month'},
+        partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
+        meta={'replaces': 'months'},
         cluster_by=['order_id', 'charge_kind'],
-        post_hook="{{ delete_vanished('charge_id', ref('stg_shop_mongodb__charges')) }}",
     )
 }}
+{%- set changes = touched(
+    loads={
+        'shop_mongodb.orders': {'table': source('shop_mongodb', 'orders'), 'column': 'order_date'},
+        'shop_mongodb.charges': {'table': source('shop_mongodb', 'charges'), 'column': 'created_at'},
+    },
+    children={'dataset': 'shop_mongodb.charges', 'key': 'charge_id'},
+) %}
+{%- set months = within('order_date', changes.months, 'month', or_null=true) %}
+{%- set merged = changes.days['shop_mongodb.charges'] if changes.days else none %}
+{%- set days = within('created_at', merged, kind='timestamp', or_null=true) %}
+{{ changes.note }}
 
 with
 
-charges as (
+orders as (
 
-    select * from {{ ref('int_charges_signed') }}
+    select
+        order_id,
+        customer_id,
+        order_date
+    from {{ ref('stg_shop_mongodb__orders') }}
+    where {{ months }}
 
 ),
 
-{% if is_incremental() %}
+signed as (
 
-    built as (
+    select
+        charge_id,
+        order_id,
+        charge_kind,
+        charge_method,
+        currency_code,
+        amount,
+        case
+            when currency_code = 'USD' and charge_kind = 'debit' then amount
+            when currency_code = 'USD' and charge_kind = 'credit' then -amount
+        end as signed_amount_usd,
+        date(charged_at) as charge_date,
+        charged_at,
+        created_at,
+        updated_at,
+        _merged_at
+    from {{ ref('stg_shop_mongodb__charges') }}
+    where {{ days }}
 
+    {% if changes.months is not none %}
+
+        union all
+
+        -- of the same months, as they are: nothing was merged where they lie in raw
         select
             charge_id,
-            has_order
+            order_id,
+            charge_kind,
+            charge_method,
+            currency_code,
+            amount,
+            signed_amount_usd,
+            charge_date,
+            charged_at,
+            created_at,
+            updated_at,
+            _merged_at
         from {{ this }}
+        where {{ months }} and not {{ days }}
 
-    ),
+    {% endif %}
 
-{% endif %}
+),
 
 final as (
 
     select
         -- ids
-        charges.charge_id,
-        charges.order_id,
-        charges.customer_id,
+        signed.charge_id,
+        signed.order_id,
+        orders.customer_id,
 
         -- text
-        charges.charge_kind,
-        charges.charge_method,
-        charges.currency_code,
+        signed.charge_kind,
+        signed.charge_method,
+        signed.currency_code,
 
         -- numbers
-        charges.amount,
-        charges.signed_amount_usd,
+        signed.amount,
+        signed.signed_amount_usd,
 
         -- booleans
-        charges.has_order,
+        orders.order_id is not null as has_order,
 
         -- times
-        charges.order_date,
-        charges.charge_date,
-        charges.charged_at,
-        charges.created_at,
-        charges.updated_at,
+        orders.order_date,
+        signed.charge_date,
+        signed.charged_at,
+        signed.created_at,
+        signed.updated_at,
 
         -- metadata
-        charges._merged_at
+        signed._merged_at
 
-    from charges
-
-    {% if is_incremental() %}
-
-        left join built on charges.charge_id = built.charge_id
-        where
-            charges._merged_at >= {{ merged_since(this) }}
-            or built.charge_id is null
-            -- an order that was deleted leaves only its absence behind
-            or charges.has_order != built.has_order
-
-    {% endif %}
+    from signed
+    left join orders on signed.order_id = orders.order_id
 
 )
 

@@ -5,75 +5,124 @@
         unique_key='order_item_id',
         on_schema_change='append_new_columns',
         partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
+        meta={'replaces': 'months'},
         cluster_by=['order_id', 'product_id'],
-        post_hook="{{ delete_vanished('order_item_id', ref('stg_shop_s3__order_items')) }}",
     )
 }}
 -- the other side of a relationship is built first, so that the test runs with this model
 -- depends_on: {{ ref('dim_products') }}
+{%- set changes = touched(
+    loads={
+        'shop_mongodb.orders': {'table': source('shop_mongodb', 'orders'), 'column': 'order_date'},
+        'shop_s3.order_items': {'table': source('shop_s3', 'order_items'), 'column': 'created_at'},
+    },
+    children={'dataset': 'shop_s3.order_items', 'key': 'order_item_id'},
+) %}
+{%- set months = within('order_date', changes.months, 'month', or_null=true) %}
+{%- set merged = changes.days['shop_s3.order_items'] if changes.days else none %}
+{%- set days = within('created_at', merged, kind='timestamp', or_null=true) %}
+{{ changes.note }}
 
 with
 
-order_items as (
+orders as (
 
-    select * from {{ ref('int_order_items_priced') }}
+    select
+        order_id,
+        customer_id,
+        order_date
+    from {{ ref('stg_shop_mongodb__orders') }}
+    where {{ months }}
 
 ),
 
-{% if is_incremental() %}
+grossed as (
 
-    built as (
+    select
+        *,
+        quantity * unit_amount_usd as gross_amount_usd,
+        -- a rate that is not a number (NaN, infinity) waives nothing
+        coalesce(safe_cast(discount_rate as numeric), 0) as discount_share
+    from {{ ref('stg_shop_s3__order_items') }}
+    where {{ days }}
 
+),
+
+priced as (
+
+    select
+        order_item_id,
+        order_id,
+        product_id,
+        quantity,
+        unit_amount_usd,
+        discount_rate,
+        gross_amount_usd,
+        round(gross_amount_usd * discount_share, 2) as discount_amount_usd,
+        gross_amount_usd - round(gross_amount_usd * discount_share, 2) as net_amount_usd,
+        is_returned,
+        created_at,
+        updated_at,
+        _merged_at
+    from grossed
+
+    {% if changes.months is not none %}
+
+        union all
+
+        -- of the same months, as they are: nothing was merged where they lie in raw
         select
             order_item_id,
-            has_order
+            order_id,
+            product_id,
+            quantity,
+            unit_amount_usd,
+            discount_rate,
+            gross_amount_usd,
+            discount_amount_usd,
+            net_amount_usd,
+            is_returned,
+            created_at,
+            updated_at,
+            _merged_at
         from {{ this }}
+        where {{ months }} and not {{ days }}
 
-    ),
+    {% endif %}
 
-{% endif %}
+),
 
 final as (
 
     select
         -- ids
-        order_items.order_item_id,
-        order_items.order_id,
-        order_items.product_id,
-        order_items.customer_id,
+        priced.order_item_id,
+        priced.order_id,
+        priced.product_id,
+        orders.customer_id,
 
         -- numbers
-        order_items.quantity,
-        order_items.unit_amount_usd,
-        order_items.discount_rate,
-        order_items.gross_amount_usd,
-        order_items.discount_amount_usd,
-        order_items.net_amount_usd,
+        priced.quantity,
+        priced.unit_amount_usd,
+        priced.discount_rate,
+        priced.gross_amount_usd,
+        priced.discount_amount_usd,
+        priced.net_amount_usd,
 
         -- booleans
-        order_items.is_returned,
-        order_items.has_order,
+        priced.is_returned,
+        orders.order_id is not null as has_order,
 
         -- times
-        order_items.order_date,
-        order_items.created_at,
-        order_items.updated_at,
+        orders.order_date,
+        priced.created_at,
+        priced.updated_at,
 
         -- metadata
-        order_items._merged_at
+        priced._merged_at
 
-    from order_items
-
-    {% if is_incremental() %}
-
-        left join built on order_items.order_item_id = built.order_item_id
-        where
-            order_items._merged_at >= {{ merged_since(this) }}
-            or built.order_item_id is null
-            -- an order that was deleted leaves only its absence behind
-            or order_items.has_order != built.has_order
-
-    {% endif %}
+    from priced
+    left join orders on priced.order_id = orders.order_id
 
 )
 

@@ -5,76 +5,47 @@
         unique_key='order_status_change_id',
         on_schema_change='append_new_columns',
         partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
-        meta={'partition_is_fixed': true},
+        meta={'replaces': 'months'},
         cluster_by=['order_id', 'status_code'],
-        post_hook=[
-            "{{ delete_vanished('order_id', ref('stg_shop_mongodb__orders'), within='order_date') }}",
-            "{{ delete_outlived('order_id', within='order_date') }}",
-        ],
     )
 }}
 -- the other side of a relationship is built first, so that the test runs with this model
 -- depends_on: {{ ref('order_statuses') }}
-{%- set touched = merged_dates(source('shop_mongodb', 'orders'), 'order_date') %}
+{%- set changes = touched(
+    loads={'shop_mongodb.orders': {'table': source('shop_mongodb', 'orders'), 'column': 'order_date'}},
+) %}
+{{ changes.note }}
 
 with
 
 orders as (
 
-    select *
-    from {{ ref('stg_shop_mongodb__orders') }}
-    where {{ touched }}
-
-),
-
-{% if is_incremental() %}
-
-    built as (
-
-        select distinct order_id
-        from {{ this }}
-        where {{ touched }}
-
-    ),
-
-{% endif %}
-
-changed as (
-
     select
-        orders.order_id,
-        orders.status_code,
-        orders.status_history,
-        orders.order_date,
-        orders.created_at,
-        orders.updated_at,
-        orders._extracted_at,
-        orders._merged_at
-    from orders
-
-    {% if is_incremental() %}
-
-        left join built on orders.order_id = built.order_id
-        where
-            orders._merged_at >= {{ merged_since(this) }}
-            or built.order_id is null
-
-    {% endif %}
+        order_id,
+        status_code,
+        status_history,
+        order_date,
+        created_at,
+        updated_at,
+        _extracted_at,
+        _merged_at
+    from {{ ref('stg_shop_mongodb__orders') }}
+    where {{ within('order_date', changes.months, 'month') }}
 
 ),
 
 told as (
 
     select
-        changed.order_id,
+        orders.order_id,
         entry.status as status_code,
         entry.changed_at as entered_at,
         false as is_inferred,
         place as place_in_history,
-        changed.order_date,
-        changed._merged_at
-    from changed
-    cross join unnest(changed.status_history) as entry with offset as place
+        orders.order_date,
+        orders._merged_at
+    from orders
+    cross join unnest(orders.status_history) as entry with offset as place
     where entry.changed_at is not null
 
 ),
@@ -91,21 +62,21 @@ last_told as (
 inferred as (
 
     select
-        changed.order_id,
-        changed.status_code,
+        orders.order_id,
+        orders.status_code,
         greatest(
-            coalesce(changed.updated_at, changed.created_at, changed._extracted_at),
+            coalesce(orders.updated_at, orders.created_at, orders._extracted_at),
             coalesce(last_told.entered_at, timestamp '0001-01-01 00:00:00+00')
         ) as entered_at,
         true as is_inferred,
         1000000 as place_in_history,
-        changed.order_date,
-        changed._merged_at
-    from changed
-    left join last_told on changed.order_id = last_told.order_id
+        orders.order_date,
+        orders._merged_at
+    from orders
+    left join last_told on orders.order_id = last_told.order_id
     where
         last_told.order_id is null
-        or coalesce(last_told.status_code, -1) != coalesce(changed.status_code, -1)
+        or coalesce(last_told.status_code, -1) != coalesce(orders.status_code, -1)
 
 ),
 
@@ -152,8 +123,7 @@ final as (
         left_at,
 
         -- metadata
-        _merged_at,
-        current_timestamp() as _built_at
+        _merged_at
 
     from numbered
 

@@ -5,47 +5,29 @@
         unique_key='order_id',
         on_schema_change='append_new_columns',
         partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
+        meta={'replaces': 'months'},
         cluster_by=['order_id', 'customer_id'],
-        post_hook="{{ delete_vanished('order_id', ref('stg_shop_mongodb__orders')) }}",
     )
 }}
 -- the other side of a relationship is built first, so that the test runs with this model
 -- depends_on: {{ ref('dim_customers') }}, {{ ref('dim_dates') }}
 -- depends_on: {{ ref('order_statuses') }}, {{ ref('online_order_codes') }}
+{%- set changes = touched(
+    loads={'shop_mongodb.orders': {'table': source('shop_mongodb', 'orders'), 'column': 'order_date'}},
+    builds=['fct_order_items', 'fct_charges'],
+) %}
+{%- set months = within('order_date', changes.months, 'month') %}
+{{ changes.note }}
 
 with
 
 orders as (
 
-    select * from {{ ref('stg_shop_mongodb__orders') }}
+    select *
+    from {{ ref('stg_shop_mongodb__orders') }}
+    where {{ months }}
 
 ),
-
-order_items as (
-
-    select * from {{ ref('int_order_items_priced') }}
-
-),
-
-charges as (
-
-    select * from {{ ref('int_charges_signed') }}
-
-),
-
-{% if is_incremental() %}
-
-    built as (
-
-        select
-            order_id,
-            order_item_count,
-            charge_count
-        from {{ this }}
-
-    ),
-
-{% endif %}
 
 items_per_order as (
 
@@ -59,7 +41,8 @@ items_per_order as (
         sum(net_amount_usd) as net_amount_usd,
         sum(if(is_returned, net_amount_usd, 0)) as returned_amount_usd,
         max(_merged_at) as _merged_at
-    from order_items
+    from {{ ref('fct_order_items') }}
+    where {{ months }}
     group by order_id
 
 ),
@@ -75,7 +58,8 @@ charges_per_order as (
         min(charged_at) as first_charged_at,
         max(charged_at) as last_charged_at,
         max(_merged_at) as _merged_at
-    from charges
+    from {{ ref('fct_charges') }}
+    where {{ months }}
     group by order_id
 
 ),
@@ -155,18 +139,6 @@ final as (
         summed._last_merged_at as _merged_at
 
     from summed
-
-    {% if is_incremental() %}
-
-        left join built on summed.order_id = built.order_id
-        where
-            summed._last_merged_at >= {{ merged_since(this) }}
-            or built.order_id is null
-            -- an item or a charge that was deleted, or moved to another order, leaves only its absence behind
-            or summed.order_item_count != built.order_item_count
-            or summed.charge_count != built.charge_count
-
-    {% endif %}
 
 )
 

@@ -9,7 +9,7 @@ with
 
 charges as (
 
-    select * from {{ ref('fct_charges') }}
+    select * from {{ ref('int_charge_days') }}
 
 ),
 
@@ -17,14 +17,14 @@ named as (
 
     select
         charge_date,
-        has_order,
+        charge_count,
         amount,
         signed_amount_usd,
+        orphan_charge_count,
         coalesce(charge_kind, 'unknown') as charge_kind,
         coalesce(charge_method, 'unknown') as charge_method,
         coalesce(currency_code, 'unknown') as currency_code
     from charges
-    where charge_date is not null
 
 ),
 
@@ -40,10 +40,10 @@ final as (
         currency_code,
 
         -- numbers
-        count(*) as charge_count,
-        coalesce(sum(amount), 0) as amount,
-        coalesce(sum(signed_amount_usd), 0) as signed_amount_usd,
-        sum(if(has_order, 0, 1)) as orphan_charge_count,
+        sum(charge_count) as charge_count,
+        sum(amount) as amount,
+        sum(signed_amount_usd) as signed_amount_usd,
+        sum(orphan_charge_count) as orphan_charge_count,
 
         -- times
         charge_date,

@@ -1,15 +1,25 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='daily_payments_id',
+        on_schema_change='append_new_columns',
+        meta={'replaces': 'all'},
         partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
         cluster_by=['payment_status', 'sales_channel'],
     )
 }}
+{%- set changes = touched(builds=['fct_orders']) %}
+{%- set months = within('order_date', changes.months, 'month') %}
+{{ changes.note }}
 
 with
 
 orders as (
 
-    select * from {{ ref('fct_orders') }}
+    select *
+    from {{ ref('fct_orders') }}
+    where {{ months }}
 
 ),
 
@@ -63,7 +73,7 @@ judged as (
 
 ),
 
-final as (
+summed as (
 
     select
         -- ids
@@ -84,11 +94,36 @@ final as (
         coalesce(sum(greatest(charged_amount_usd - due_amount_usd, 0)), 0) as overpaid_amount_usd,
 
         -- times
-        order_date,
-        {{ data_as_of(['shop_mongodb.charges', 'shop_mongodb.orders']) }} as data_as_of
+        order_date
 
     from judged
     group by order_date, payment_status, sales_channel
+
+),
+
+all_months as (
+
+    select * from summed
+
+    {% if changes.months is not none %}
+
+        union all
+
+        -- as they were
+        select * except (data_as_of)
+        from {{ this }}
+        where not {{ months }}
+
+    {% endif %}
+
+),
+
+final as (
+
+    select
+        *,
+        {{ data_as_of(['shop_mongodb.charges', 'shop_mongodb.orders']) }} as data_as_of
+    from all_months
 
 )
 

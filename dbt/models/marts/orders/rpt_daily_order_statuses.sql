@@ -7,9 +7,9 @@
 
 with
 
-status_changes as (
+moves as (
 
-    select * from {{ ref('fct_order_status_changes') }}
+    select * from {{ ref('int_order_status_days') }}
 
 ),
 
@@ -22,47 +22,39 @@ order_statuses as (
 named as (
 
     select
-        status_changes.entered_date,
-        date(status_changes.left_at) as left_date,
-        status_changes.hours_in_status,
-        coalesce(order_statuses.status_code, -1) as status_code,
+        moves.status_date,
+        moves.entered_count,
+        moves.left_count,
+        moves.hours_in_status,
+        moves.longest_hours_in_status,
+        coalesce(order_statuses.status_code, -1) as known_code,
         coalesce(order_statuses.status, 'unknown') as status
-    from status_changes
-    left join order_statuses on status_changes.status_code = order_statuses.status_code
+    from moves
+    left join order_statuses on moves.status_code = order_statuses.status_code
 
 ),
 
-entered as (
+moved as (
 
     select
-        status_code,
-        entered_date as status_date,
-        count(*) as entered_count
-    from named
-    group by status_code, status_date
-
-),
-
-ended as (
-
-    select
-        status_code,
-        left_date as status_date,
-        count(*) as left_count,
+        known_code as status_code,
+        status,
+        status_date,
+        sum(entered_count) as entered_count,
+        sum(left_count) as left_count,
         sum(hours_in_status) as hours_in_status,
-        max(hours_in_status) as longest_hours_in_status
+        max(longest_hours_in_status) as longest_hours_in_status
     from named
-    where left_date is not null
-    group by status_code, status_date
+    group by known_code, status, status_date
 
 ),
 
 span as (
 
     select
-        min(entered_date) as first_date,
-        max(greatest(entered_date, coalesce(left_date, entered_date))) as last_date
-    from named
+        min(status_date) as first_date,
+        max(status_date) as last_date
+    from moved
 
 ),
 
@@ -71,7 +63,7 @@ statuses as (
     select distinct
         status_code,
         status
-    from named
+    from moved
 
 ),
 
@@ -98,27 +90,23 @@ final as (
         days.status,
 
         -- numbers
-        coalesce(entered.entered_count, 0) as entered_count,
-        coalesce(ended.left_count, 0) as left_count,
-        sum(coalesce(entered.entered_count, 0) - coalesce(ended.left_count, 0)) over (
+        coalesce(moved.entered_count, 0) as entered_count,
+        coalesce(moved.left_count, 0) as left_count,
+        sum(coalesce(moved.entered_count, 0) - coalesce(moved.left_count, 0)) over (
             partition by days.status_code order by days.status_date
         ) as order_count,
-        coalesce(ended.hours_in_status, 0) as hours_in_status,
-        ended.longest_hours_in_status,
+        coalesce(moved.hours_in_status, 0) as hours_in_status,
+        moved.longest_hours_in_status,
 
         -- times
         days.status_date,
         {{ data_as_of(['shop_mongodb.orders']) }} as data_as_of
 
     from days
-    left join entered
+    left join moved
         on
-            days.status_code = entered.status_code
-            and days.status_date = entered.status_date
-    left join ended
-        on
-            days.status_code = ended.status_code
-            and days.status_date = ended.status_date
+            days.status_code = moved.status_code
+            and days.status_date = moved.status_date
 
 )
 

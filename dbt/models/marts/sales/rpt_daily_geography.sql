@@ -1,15 +1,25 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='daily_geography_id',
+        on_schema_change='append_new_columns',
+        meta={'replaces': 'all'},
         partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
         cluster_by=['country_code', 'city'],
     )
 }}
+{%- set changes = touched(builds=['fct_orders']) %}
+{%- set months = within('order_date', changes.months, 'month') %}
+{{ changes.note }}
 
 with
 
 orders as (
 
-    select * from {{ ref('fct_orders') }}
+    select *
+    from {{ ref('fct_orders') }}
+    where {{ months }}
 
 ),
 
@@ -44,7 +54,7 @@ placed as (
 
 ),
 
-final as (
+summed as (
 
     select
         -- ids
@@ -64,11 +74,36 @@ final as (
         coalesce(sum(shipping_weight_kg), 0) as shipping_weight_kg,
 
         -- times
-        order_date,
-        {{ data_as_of(['shop_mongodb.orders', 'shop_s3.order_items']) }} as data_as_of
+        order_date
 
     from placed
     group by order_date, country_code, state, city, sales_channel
+
+),
+
+all_months as (
+
+    select * from summed
+
+    {% if changes.months is not none %}
+
+        union all
+
+        -- as they were
+        select * except (data_as_of)
+        from {{ this }}
+        where not {{ months }}
+
+    {% endif %}
+
+),
+
+final as (
+
+    select
+        *,
+        {{ data_as_of(['shop_mongodb.orders', 'shop_s3.order_items']) }} as data_as_of
+    from all_months
 
 )
 

@@ -1,21 +1,40 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='daily_sales_id',
+        on_schema_change='append_new_columns',
+        meta={'replaces': 'all'},
         partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
         cluster_by=['category', 'country_code'],
     )
 }}
+{#- an article that came into another group moves all of its sales -#}
+{%- set regrouped -%}
+    select distinct weeks.order_month as found
+    from {{ ref('int_product_weeks') }} as weeks
+    inner join {{ ref('int_product_groups') }} as products on weeks.product_id = products.product_id
+    where products.grouped_at >= timestamp '__since__'
+{%- endset %}
+{%- set changes = touched(builds=['fct_orders', 'fct_order_items'], also=regrouped) %}
+{%- set months = within('order_date', changes.months, 'month') %}
+{{ changes.note }}
 
 with
 
 order_items as (
 
-    select * from {{ ref('fct_order_items') }}
+    select *
+    from {{ ref('fct_order_items') }}
+    where {{ months }}
 
 ),
 
 orders as (
 
-    select * from {{ ref('fct_orders') }}
+    select *
+    from {{ ref('fct_orders') }}
+    where {{ months }}
 
 ),
 
@@ -53,7 +72,7 @@ sold as (
 
 ),
 
-final as (
+summed as (
 
     select
         -- ids
@@ -76,11 +95,36 @@ final as (
         coalesce(sum(if(is_returned, 0, net_amount_usd)), 0) as net_revenue_usd,
 
         -- times
-        order_date,
-        {{ data_as_of(['shop_mongodb.orders', 'shop_s3.order_items', 'shop_s3.products']) }} as data_as_of
+        order_date
 
     from sold
     group by order_date, category, sub_category, gender, country_code
+
+),
+
+all_months as (
+
+    select * from summed
+
+    {% if changes.months is not none %}
+
+        union all
+
+        -- as they were
+        select * except (data_as_of)
+        from {{ this }}
+        where not {{ months }}
+
+    {% endif %}
+
+),
+
+final as (
+
+    select
+        *,
+        {{ data_as_of(['shop_mongodb.orders', 'shop_s3.order_items', 'shop_s3.products']) }} as data_as_of
+    from all_months
 
 )
 

@@ -8,15 +8,9 @@
 
 with
 
-order_items as (
+weeks as (
 
-    select * from {{ ref('fct_order_items') }}
-
-),
-
-orders as (
-
-    select * from {{ ref('fct_orders') }}
+    select * from {{ ref('int_product_weeks') }}
 
 ),
 
@@ -26,38 +20,17 @@ products as (
 
 ),
 
-order_statuses as (
-
-    select * from {{ ref('order_statuses') }}
-
-),
-
 sold as (
 
     select
-        order_items.product_id,
-        -- BigQuery's dates stay dates; the emulator needs the casts
-        cast(date_trunc(orders.order_date, week (monday)) as date) as week_start_date,
-        coalesce(sum(order_items.quantity), 0) as unit_count,
-        coalesce(sum(order_items.net_amount_usd), 0) as revenue_usd,
-        coalesce(
-            sum(if(order_items.is_returned or coalesce(order_statuses.is_returned, false), order_items.quantity, 0)), 0
-        ) as returned_unit_count,
-        coalesce(
-            sum(
-                if(
-                    order_items.is_returned or coalesce(order_statuses.is_returned, false),
-                    order_items.net_amount_usd,
-                    0
-                )
-            ),
-            0
-        ) as returned_amount_usd
-    from order_items
-    inner join orders on order_items.order_id = orders.order_id
-    left join order_statuses on orders.status_code = order_statuses.status_code
-    where not coalesce(order_statuses.is_cancelled, false)
-    group by order_items.product_id, week_start_date
+        product_id,
+        week_start_date,
+        sum(unit_count) as unit_count,
+        sum(revenue_usd) as revenue_usd,
+        sum(returned_unit_count) as returned_unit_count,
+        sum(returned_amount_usd) as returned_amount_usd
+    from weeks
+    group by product_id, week_start_date
 
 ),
 

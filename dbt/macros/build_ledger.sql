@@ -1,0 +1,28 @@
+{#-
+  Hooks of every model: those that know what they touch (`touched`) write it down before they do, and then that they have.
+-#}
+{% macro log_touched() -%}
+    {%- set months = [] -%}
+    {%- for month in noted_months() or [] -%}
+        {%- do months.append("cast(null as date)" if month == 'all' else "date '" ~ month ~ "'") -%}
+    {%- endfor -%}
+    {%- if months -%}
+        insert into {{ source('tideline', 'build_ledger') }} (model, event, month, logged_at)
+        select '{{ this.identifier }}', 'touched', month, current_timestamp()
+        from unnest([{{ months | join(', ') }}]) as month
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro log_built() -%}
+    {%- set noted = modules.re.search('-- touched .*as of (.+)', compiled_code or '') -%}
+    {%- if noted -%}
+        insert into {{ source('tideline', 'build_ledger') }} (model, event, month, logged_at)
+        select '{{ this.identifier }}', 'built', cast(null as date), timestamp '{{ noted.group(1) }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The months that `touched` has noted in the statement, or the word all; none where the model knows of none. -#}
+{% macro noted_months() -%}
+    {%- set noted = modules.re.search('-- touched (.*)as of ', compiled_code or '') -%}
+    {{ return(noted.group(1).split() if noted else none) }}
+{%- endmacro %}

@@ -1,0 +1,113 @@
+{#-
+  What has to be built again: the months in which rows may have changed since this model was last built. The two ledgers
+  say it, so nothing searches a table that grows: a load names the partitions that it touched, and a model, before it
+  writes, the months that it will (`log_touched`). What a ledger does not say is looked for, or all is built anew.
+
+  Args:
+    loads: dataset id → its raw table, and the partition column of it.
+    builds: Names of the models whose touched months are this one's.
+    children: Of a fact whose rows lie in the months of their orders: its dataset id and its key here. The months are
+      then also those of the orders that the changed rows belong to now, and those in which they lie here.
+    also: A question for more of them, with __since__ where it needs the moment from which changes count.
+
+  Returns: a dictionary.
+    months: First days of the months, as texts; none: all of them.
+    days: dataset id → first days of the partitions that were touched, as texts; none where `months` is.
+    note: A comment for the statement, from which the hooks and the MERGE take both.
+-#}
+{% macro touched(loads={}, builds=[], children=none, also=none) -%}
+    {%- if not execute or model.resource_type != 'model' -%}
+        {{ return({'months': none, 'days': none, 'note': ''}) }}
+    {%- endif -%}
+    {%- set asked = run_query(ledgers_since(loads, builds)) -%}
+    {%- set said = namespace(as_of=none, since=none, whole=should_full_refresh()) -%}
+    {%- set months, unknown, days = [], {}, {} -%}
+    {%- for id in loads -%}{%- do days.update({id: []}) -%}{%- endfor -%}
+    {%- for row in asked.rows -%}
+        {%- set kind, name, found = row[0], row[1], row[2] -%}
+        {%- if kind == 'as_of' -%}{%- set said.as_of = found -%}
+        {%- elif kind == 'since' -%}{%- set said.since = found -%}
+        {%- elif found == 'all' -%}{%- set said.whole = true -%}
+        {%- elif kind == 'month' -%}{%- do months.append(found) -%}
+        {%- elif found == 'unknown' -%}{%- do unknown.update({name: [row[3], unknown.get(name, row[3])] | min}) -%}
+        {%- else -%}
+            {%- for start in fromjson(found) if start -%}{%- do days[name].append(start[:10]) -%}{%- endfor -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if said.whole or said.since is none or load_cached_relation(this) is none -%}
+        {{ return({'months': none, 'days': none, 'note': '-- touched all as of ' ~ said.as_of}) }}
+    {%- endif -%}
+    {%- for id, since in unknown.items() -%}
+        {%- do days[id].extend(dates_of(days_merged_since(loads[id], since))) -%}
+    {%- endfor -%}
+    {%- for id in loads if not (children and id == children.dataset) -%}{%- do months.extend(days[id]) -%}{%- endfor -%}
+    {%- if children -%}
+        {%- set raw = loads[children.dataset] -%}
+        {%- do months.extend(dates_of(months_of_children(raw, days[children.dataset], children))) -%}
+    {%- endif -%}
+    {%- if also -%}{%- do months.extend(dates_of(also | replace('__since__', said.since))) -%}{%- endif -%}
+    {%- set firsts = [] -%}
+    {%- for date in months -%}{%- do firsts.append(date[:8] ~ '01') -%}{%- endfor -%}
+    {%- set firsts = firsts | unique | sort -%}
+    {{ return({'months': firsts, 'days': days, 'note': '-- touched ' ~ firsts | join(' ') ~ ' as of ' ~ said.as_of}) }}
+{%- endmacro %}
+
+{#- One question to both ledgers. The look-backs are for what was committed later than it says. -#}
+{% macro ledgers_since(loads, builds) -%}
+    with mark as (
+        select
+            timestamp_sub(max(logged_at), interval {{ var('merge_lookback_hours') }} hour) as since,
+            timestamp_sub(max(logged_at), interval {{ var('build_lookback_hours') }} hour) as builds_since
+        from {{ source('tideline', 'build_ledger') }}
+        where model = '{{ this.identifier }}' and event = 'built'
+    )
+
+    select 'as_of' as kind, '' as name, cast(current_timestamp() as string) as found, '' as since
+    union all
+    select 'since', '', cast(since as string), '' from mark where since is not null
+    {% if builds -%}
+    union all
+    select distinct 'month', '', coalesce(cast(month as string), 'all'), ''
+    from {{ source('tideline', 'build_ledger') }} cross join mark
+    where event = 'touched' and model in ('{{ builds | join("', '") }}') and logged_at >= mark.builds_since
+    {%- endif %}
+    {% if loads -%}
+    union all
+    select
+        'load',
+        concat(source, '.', dataset),
+        if(mode = 'replay', 'all', coalesce(partitions, 'unknown')),
+        cast(least(extracted_at, mark.since) as string)
+    from {{ source('tideline', 'load_ledger') }} cross join mark
+    where concat(source, '.', dataset) in ('{{ loads | join("', '") }}') and committed_at >= mark.since
+    {%- endif %}
+{%- endmacro %}
+
+{#- Of a load that does not say which partitions it touched. -#}
+{% macro days_merged_since(raw, since) -%}
+    select distinct date({{ raw.column }}) as found
+    from {{ raw.table }}
+    where _merged_at >= timestamp '{{ since }}'
+{%- endmacro %}
+
+{% macro months_of_children(raw, days, children) -%}
+    with changed as (
+        select id, order_id
+        from {{ raw.table }}
+        where {{ within(raw.column, days, kind='timestamp', or_null=true) }}
+    )
+
+    select distinct orders.order_date as found
+    from {{ ref('stg_shop_mongodb__orders') }} as orders
+    inner join changed on orders.order_id = changed.order_id
+    union distinct
+    select distinct built.order_date as found
+    from {{ this }} as built
+    inner join changed on built.{{ children.key }} = changed.id
+{%- endmacro %}
+
+{% macro dates_of(query) -%}
+    {%- set found = [] -%}
+    {%- for row in run_query(query).rows if row[0] is not none -%}{%- do found.append(row[0] | string) -%}{%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
