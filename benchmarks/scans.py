@@ -34,7 +34,9 @@ class Scan:
     """`dataset.table`."""
     columns: frozenset[str]
     pruned: bool
-    """Whether a comparison of the partition column with constants stands among the conditions."""
+    """Whether the conditions compare the partition column with constants: those of what was touched."""
+    recent_days: int | None = None
+    """How far back it reads, where the condition says that instead."""
     writes: bool = False
     """Whether all columns of the partitions are billed beside: a MERGE updates them."""
 
@@ -98,15 +100,24 @@ class Reader:
     def _merge(self, merge: exp.Merge) -> list[Scan]:
         target, alias = merge.this, merge.this.alias
         on = merge.args["on"]
-        columns = frozenset(column.name for column in on.find_all(exp.Column) if column.table == alias)
+        whens = merge.args["whens"].expressions
+        # of what is not matched by any row of the source: what the statement deletes
+        others = [when.args["condition"] for when in whens if when.args.get("source")]
+        conditions = [on, *others]
+        columns = frozenset(
+            c.name for one in conditions for c in one.find_all(exp.Column) if c.table == alias
+        )
         name = name_of(target)
-        return [Scan(name, columns, self._is_pruned(name, [on]), writes=True)]
+        pruned, _ = self._pruned(name, others if others else [on])
+        return [Scan(name, columns, pruned, writes=True)]
 
     def _query(self, query: exp.Expression) -> list[Scan]:
         whole = self._open(query.copy())
         for table in whole.find_all(exp.Table):
             table.set("catalog", None)
             table.this.set("this", TEMPORARY.sub("__dbt_tmp", table.name))
+        for cut in list(whole.find_all(exp.DateTrunc, exp.TimestampTrunc)):  # else made a range, which prunes
+            cut.replace(exp.Anonymous(this="cut", expressions=[cut.this]))
         whole = qualify(
             whole,
             schema=self._schema,
@@ -137,14 +148,16 @@ class Reader:
                 inner = [join for join in scope.expression.args.get("joins") or () if not join.side]
                 conditions = [where.this] if where else []
                 conditions += [join.args["on"] for join in inner if join.args.get("on")]
-                yield Scan(name, columns, self._is_pruned(name, conditions))
+                yield Scan(name, columns, *self._pruned(name, conditions))
 
-    def _is_pruned(self, table: str, conditions: list[exp.Expression]) -> bool:
+    def _pruned(self, table: str, conditions: list[exp.Expression]) -> tuple[bool, int | None]:
         column = self._partitions.get(table)
         if column is None:
-            return False
+            return False, None
         parts = [part for one in conditions for part in _conjuncts(one)]
-        return any(_compares(part, column) for part in parts)
+        if any(_compares(part, column) for part in parts) or _is_stretch(parts, column):
+            return True, None
+        return False, min(filter(None, (_recent_days(part, column) for part in parts)), default=None)
 
 
 def _conjuncts(condition: exp.Expression) -> Iterator[exp.Expression]:
@@ -163,12 +176,42 @@ def _compares(condition: exp.Expression, column: str) -> bool:
         return _compares(condition.left, column) and _compares(condition.right, column)
     if isinstance(condition, exp.Boolean):
         return not condition.this
-    if not isinstance(condition.this, exp.Column) or condition.this.name != column:
+    if isinstance(condition, exp.And):
+        return _is_stretch(list(_conjuncts(condition)), column)
+    if not _is_of(condition, column):
         return False
     if isinstance(condition, exp.In):
         return not condition.args.get("query") and all(map(_is_constant, condition.expressions))
-    # the ends of all that is touched may lie years apart: a range is no help
     return isinstance(condition, exp.EQ | exp.Is) and _is_constant(condition.expression)
+
+
+def _is_stretch(parts: list[exp.Expression], column: str) -> bool:
+    """Whether they are a first and a last of neighbouring partitions; one of them alone is no help."""
+    kinds = [exp.GTE, exp.LT]
+    bounds = [part.unnest() for part in parts]
+    return all(
+        any(type(b) is kind and _is_of(b, column) and _is_constant(b.expression) for b in bounds)
+        for kind in kinds
+    )
+
+
+def _is_of(condition: exp.Expression, column: str) -> bool:
+    return isinstance(condition.this, exp.Column) and condition.this.name == column
+
+
+def _recent_days(condition: exp.Expression, column: str) -> int | None:
+    """How many days back from today a condition reaches; rows without a date may be meant too."""
+    condition = condition.unnest()
+    if isinstance(condition, exp.Or):
+        sides = [one.unnest() for one in condition.flatten()]
+        rest = [one for one in sides if not (isinstance(one, exp.Is) and _is_of(one, column))]
+        return _recent_days(rest[0], column) if len(rest) == 1 else None
+    if not (isinstance(condition, exp.GTE) and _is_of(condition, column)):
+        return None
+    if not condition.find(exp.CurrentDate, exp.CurrentTimestamp) or not _is_constant(condition.expression):
+        return None
+    numbers = [int(number.this) for number in condition.find_all(exp.Literal) if number.this.isdigit()]
+    return numbers[0] if len(numbers) == 1 else None
 
 
 def _is_constant(value: exp.Expression) -> bool:

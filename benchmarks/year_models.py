@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,25 +22,44 @@ from benchmarks.harness import Task, perform
 from benchmarks.paths import CACHE, ROOT
 from benchmarks.scans import Reader, views
 from tideline.catalog.loader import load_catalog
+from tideline.warehouse import builds
 from tideline.warehouse.ledger_table import LAYOUT
 from tideline.warehouse.schema import Field, raw_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from benchmarks.scans import Scan
     from benchmarks.year import Days
 
+    Rows: TypeAlias = Callable[..., float]
+    """Of a table: whether only touched partitions, and of how many days → rows."""
+
 CAPTURED = CACHE / "year-models-statements.json"
 RESULT = CACHE / "year-models.json"
 SCALE, SEED = 0.05, 7
-LOOKBACK_HOURS = 6
-"""`merge_lookback_hours` of the dbt project: what was merged in it is looked at again."""
-LEDGER = "tideline_ops.load_ledger"
+TESTS, DAILY_TESTS = "data tests", "data tests, once a day"
+CALM = "4,000 orders an hour, old ones are never corrected"
+LOOKBACK_HOURS = 10
+"""What was merged in so many hours is built again: `merge_lookback_hours` before the last build, which was an
+hour ago, and `build_lookback_hours` before that of what is made from it."""
+LEDGER, BUILDS = "tideline_ops.load_ledger", "tideline_ops.build_ledger"
+BUILDS_AN_HOUR = 100
+"""Rows of the build ledger: some months and one end for each of sixteen models."""
 ORDERS = "raw_shop_mongodb.orders"
 PER_ORDER = ("raw_shop_mongodb.charges", "raw_shop_s3.order_items", "raw_shop_mongodb.customers")
 PER_ORDER_MARTS = ("fct_", "dim_customers", "dim_customer_versions")
 DAILY = ("rpt_daily_", "rpt_weekly_", "rpt_order_status_mix", "rpt_customer_cohorts", "dim_dates")
+SUMS = {
+    "int_order_status_days": "2 * count(distinct status_code)",
+    "int_charge_days": "2 * count(distinct concat(charge_kind, '|', charge_method, '|', currency_code))",
+    "int_product_weeks": "count(distinct product_id) * 1.2 / 7",
+    "int_customer_days": "count(distinct concat(country_code, coalesce(cast(cohort_month as string), '')))",
+}
+"""How many rows a day has: some stand in two months; for cohorts as many as there can be."""
+STANDARD = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+"""Types as the API calls them."""
 WEEK = 7 * 24
 FLAT = 1.05
 """How much more an hour of the last week may read than one of the first."""
@@ -65,6 +84,7 @@ class Read:
     table: str
     row_bytes: int
     pruned: bool
+    recent_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,7 @@ class Statement:
 
     node: str
     reads: tuple[Read, ...]
+    every_hours: int = 1
 
 
 def statements(captured: Mapping[str, Any]) -> tuple[list[Statement], dict[str, Table]]:
@@ -80,38 +101,42 @@ def statements(captured: Mapping[str, Any]) -> tuple[list[Statement], dict[str, 
     schema = {name: table["types"] for name, table in captured["tables"].items()}
     partitions = {n: t["partition"] for n, t in captured["tables"].items() if t["partition"]}
     tables = {name: _table(name, given, captured) for name, given in captured["tables"].items()}
-    said = [
-        (node, sql) for node, sql in captured["statements"] if node.startswith(("model.", "test.", "seed."))
-    ]
-    reader = Reader(schema, partitions, views([sql for _, sql in said]))
+    every = [(node, sql, 1) for node, sql in captured["statements"]]
+    every += [(node, sql, 24) for node, sql in captured.get("daily", ())]
+    said = [one for one in every if one[0].startswith(("model.", "test.", "seed."))]
+    reader = Reader(schema, partitions, views([sql for _, sql, _ in said]))
     found = []
-    for node, sql in said:
+    for node, sql, hours in said:
         if "where false and current_timestamp() = current_timestamp()" in sql:
             continue  # asks for the columns only, and reads nothing
         if reads := _reads(reader.scans(sql), tables):
-            found.append(Statement(_label(node), reads))
+            found.append(Statement(_label(node, hours), reads, hours))
     return found, tables
 
 
-def _label(node: str) -> str:
+def _label(node: str, every_hours: int) -> str:
     kind, _, name = node.split(".", 2)
-    return "data tests" if kind == "test" else name
+    if kind != "test":
+        return name
+    return TESTS if every_hours == 1 else DAILY_TESTS
 
 
 def _reads(scans: Sequence[Scan], tables: Mapping[str, Table]) -> tuple[Read, ...]:
     """Each column of a table once: BigQuery bills it once a statement, however often it is named."""
-    columns: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    columns: dict[tuple[str, bool, int | None], set[str]] = defaultdict(set)
     written = defaultdict(int)
     for scan in scans:
-        columns[scan.table, scan.pruned] |= scan.columns
+        how = (scan.table, scan.pruned, scan.recent_days)
+        columns[how] |= scan.columns
         if scan.writes:
-            written[scan.table, scan.pruned] = sum(tables[scan.table].columns.values())
+            written[how] = sum(tables[scan.table].columns.values())
     reads = []
-    for (name, pruned), named in columns.items():
+    for how, named in columns.items():
+        name, *_ = whole = how[0], False, None
         table = tables.get(name) or Table("fixed", 0, {})  # a temporary one: what changed
-        once = named - columns[name, False] if pruned and (name, False) in columns else named
-        size = sum(table.columns.get(column, 0) for column in once) + written[name, pruned]
-        reads.append(Read(name, size, pruned))
+        once = named - columns[whole] if how != whole and whole in columns else named
+        size = sum(table.columns.get(column, 0) for column in once) + written[how]
+        reads.append(Read(name, size, *how[1:]))
     return tuple(reads)
 
 
@@ -121,10 +146,10 @@ def _table(name: str, given: Mapping[str, Any], captured: Mapping[str, Any]) -> 
     partition = given["granularity"]
     if name == ORDERS or name in PER_ORDER or short.startswith(PER_ORDER_MARTS):
         return Table("order", given["rows"] / orders, given["bytes"], partition)
-    if short.startswith(DAILY):
+    if short in SUMS or short.startswith(DAILY):
         return Table("day", given["groups"], given["bytes"], partition)
-    if name == LEDGER:
-        return Table("load", captured["datasets"], given["bytes"])
+    if name in (LEDGER, BUILDS):
+        return Table("load", given["groups"], given["bytes"], partition)
     return Table("fixed", given["rows"], given["bytes"], partition)
 
 
@@ -140,8 +165,8 @@ class Shop:
         self._month = np.array([12 * day.year + day.month for day in days])
         self._month -= self._month[0]
 
-    def hours(self, tables: Mapping[str, Table]) -> Iterator[Callable[[str, bool], float]]:
-        """For each hour a function: rows of a table, of all its partitions or of the touched ones."""
+    def hours(self, tables: Mapping[str, Table]) -> Iterator[Rows]:
+        """For each hour a function: rows of a table, of all, of touched or of the newest partitions."""
         orders = np.zeros(len(self._month), np.int64)
         orders[: self._shop.history_days] = int(self._shop.orders_per_hour * 24)
         recent: deque[Days] = deque(maxlen=LOOKBACK_HOURS + 1)
@@ -155,7 +180,8 @@ class Shop:
 
     def _counter(
         self, tables: Mapping[str, Table], orders: Days, days: Days, months: year_rules.Mask, hour: int
-    ) -> Callable[[str, bool], float]:
+    ) -> Rows:
+        today = self._shop.history_days + hour // 24
         total = {"all": int(orders.sum()), "day": int(orders[days].sum()), "month": int(orders[months].sum())}
         lived = {
             "all": self._shop.history_days + hour / 24,
@@ -164,17 +190,20 @@ class Shop:
         }
         daily = self._shop.orders_per_hour * 24
 
-        def rows(name: str, pruned: bool) -> float:
+        def rows(name: str, pruned: bool, recent_days: int | None = None) -> float:
             table = tables.get(name)
             if table is None:
                 return 0.0
             which = (table.partition or "month") if pruned else "all"
+            placed, passed = total[which], lived[which]
+            if recent_days is not None:
+                placed, passed = int(orders[max(0, today - recent_days) :].sum()), min(passed, recent_days)
             if table.kind == "order":
-                return table.rows * total[which]
+                return table.rows * placed
             if table.kind == "day":
-                return min(table.rows, 3 * daily) * lived[which]
+                return min(table.rows, 3 * daily) * passed
             if table.kind == "load":
-                return table.rows * (self._shop.history_days * 24 + hour)
+                return table.rows * 24 * passed
             return table.rows
 
         return rows
@@ -191,6 +220,8 @@ def simulate(
         if hour % WEEK == 0:
             weeks.append(Counter())
         for statement in asked:
+            if hour % statement.every_hours:
+                continue
             size = _billed(statement, rows)
             whole[statement.node] += size
             weeks[-1][statement.node] += size
@@ -204,10 +235,11 @@ def _means(week: Counter[str], hours: int) -> dict[str, float]:
     return {node: size / hours for node, size in week.items()}
 
 
-def _billed(statement: Statement, rows: Callable[[str, bool], float], *, pruned: bool = False) -> int:
+def _billed(statement: Statement, rows: Rows, *, pruned: bool = False) -> int:
     sizes: Counter[str] = Counter()
     for read in statement.reads:
-        sizes[read.table] += int(rows(read.table, pruned or read.pruned) * read.row_bytes)
+        found = rows(read.table, pruned or read.pruned, None if pruned else read.recent_days)
+        sizes[read.table] += int(found * read.row_bytes)
     billed = sum(max(year_rules.LEAST_BYTES, size) for size in sizes.values())
     return -(-billed // year_rules.MEGABYTE) * year_rules.MEGABYTE
 
@@ -232,12 +264,14 @@ def capture() -> dict[str, Any]:
             end = anchor + timedelta(hours=hour + 1)
             perform(Task("models:fill", {"end": end.isoformat()}, environment=environment))
             told = {"target": str(state / "target"), "statements": str(state / "statements.json")}
-            told |= {"lookback_hours": 0}
-            perform(Task("models:build", told, environment=environment))
+            perform(Task("models:build", told | {"lookback_hours": 0}, environment=environment))
+        told["statements"] = str(state / "daily.json")
+        perform(Task("models:build", told | {"daily": True}, environment=environment))
         found = _tables(
             stack.warehouse_url or "", json.loads((state / "target" / "manifest.json").read_text())
         )
     found["statements"] = json.loads((state / "statements.json").read_text())
+    found["daily"] = json.loads((state / "daily.json").read_text())
     return found
 
 
@@ -251,15 +285,24 @@ def _tables(url: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         (row,) = client.query(sql, job_retry=None).result()
         return int(row[0])
 
+    def types(name: str) -> dict[str, str]:
+        return {
+            field.name: STANDARD.get(field.field_type, field.field_type)
+            for field in client.get_table(name).schema
+        }
+
     catalog = load_catalog(ROOT / "include" / "catalog")
-    tables: dict[str, Any] = {LEDGER: _raw(LAYOUT.fields, None, ask(f"select count(*) from {LEDGER}"))}
+    tables: dict[str, Any] = {
+        LEDGER: _raw(LAYOUT.fields, ("committed_at", "day"), 0) | {"groups": len(catalog.datasets)},
+        BUILDS: _raw(builds.LAYOUT.fields, ("logged_at", "day"), 0) | {"groups": BUILDS_AN_HOUR},
+    }
     for dataset in catalog.datasets:
         name = f"raw_{dataset.source}.{dataset.name}"
         partition = (dataset.partition.column, dataset.partition.granularity) if dataset.partition else None
         tables[name] = _raw(raw_layout(dataset).fields, partition, ask(f"select count(*) from {name}"))
     for node in manifest["nodes"].values():
-        if node["resource_type"] in ("model", "seed") and node["schema"] == "marts":
-            tables[f"marts.{node['alias']}"] = _mart(node, ask)
+        if node["resource_type"] in ("model", "seed") and node["config"]["materialized"] != "view":
+            tables[f"{node['schema']}.{node['alias']}"] = _mart(node, ask, types)
     return {"tables": tables, "datasets": len(catalog.datasets), "date": date.today().isoformat()}  # noqa: DTZ011
 
 
@@ -279,9 +322,11 @@ def _type(field: Field) -> str:
     return f"array<{kind}>" if field.mode == "REPEATED" else kind
 
 
-def _mart(node: Mapping[str, Any], ask: Callable[[str], int]) -> dict[str, Any]:
-    name = f"marts.{node['alias']}"
-    types = {c["name"]: (c["data_type"] or "string").upper() for c in node["columns"].values()}
+def _mart(
+    node: Mapping[str, Any], ask: Callable[[str], int], types_of: Callable[[str], Any]
+) -> dict[str, Any]:
+    name = f"{node['schema']}.{node['alias']}"
+    types = types_of(name)
     fields = [Field(column, _plain(kind)) for column, kind in types.items()]
     partition = node["config"].get("partition_by")
     where = f"where {partition['field']} >= '1900-01-01'" if partition else ""
@@ -290,6 +335,8 @@ def _mart(node: Mapping[str, Any], ask: Callable[[str], int]) -> dict[str, Any]:
     texts = [column for column, kind in types.items() if kind == "STRING" and not column.endswith("_id")]
     groups = f"select distinct {', '.join(texts)} from {name} {where}" if texts else "select 1 as one"
     found["groups"] = ask(f"select count(*) from ({groups})") if name.startswith("marts.rpt_") else 1
+    if node["alias"] in SUMS:
+        found["groups"] = ask(f"select cast(ceil({SUMS[node['alias']]}) as int64) from {name}")
     return found | {"types": types}
 
 
@@ -298,13 +345,15 @@ def _plain(kind: str) -> str:
 
 
 def measure(hours: int, captured: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """Both shops through the year."""
+    """The shops through the year."""
     asked, tables = statements(captured)
     shops = []
-    for shop in year.SHOPS[:2]:
+    calm = replace(year.SHOPS[1], label=CALM, corrections_per_day=0)
+    for shop in (*year.SHOPS[:2], calm):
         say(f"{shop.label}: {hours} hours, {len(asked)} statements each")
         shops.append(simulate(shop, hours, asked, tables))
-    return {"date": captured["date"], "statements": len(asked), "shops": shops}
+    hourly = sum(statement.every_hours == 1 for statement in asked)
+    return {"date": captured["date"], "statements": hourly, "shops": shops}
 
 
 def main() -> int:

@@ -43,6 +43,7 @@ def build(
     tests: bool = True,
     lookback_hours: int | None = None,
     statements: str | None = None,
+    daily: bool = False,
 ) -> dict[str, Any]:
     """`dbt build` of the project, or of one model with its tests, in this process.
 
@@ -52,6 +53,7 @@ def build(
         tests: Whether the data are tested too.
         lookback_hours: Other than the project's: with 0 an hour is not the whole of a young warehouse again.
         statements: A file for what was asked of the warehouse: a JSON list of pairs, node and SQL.
+        daily: Nothing is built, and the data are tested as the daily run does: whole tables, all tests.
     """
     from dbt.cli.main import dbtRunner
 
@@ -61,11 +63,14 @@ def build(
         if event.info.name == "SQLQuery":
             said.append((event.data.conn_name, event.data.sql))
 
-    command = ["--quiet", "build", "--project-dir", str(DBT), "--profiles-dir", str(DBT)]
+    command = ["--quiet", "test" if daily else "build", "--project-dir", str(DBT), "--profiles-dir", str(DBT)]
     command += ["--target-path", target, "--log-path", f"{target}/logs"]
     if lookback_hours is not None:
-        command += ["--vars", json.dumps({"merge_lookback_hours": lookback_hours})]
-    command += ["--select", select] if select else ["--exclude", "resource_type:unit_test"]
+        names = ("merge_lookback_hours", "build_lookback_hours")
+        command += ["--vars", json.dumps(dict.fromkeys(names, lookback_hours))]
+    command += ["--vars", '{"tested_days": 100000}'] if daily else []
+    command += ["--select", select] if select else []
+    command += ["--exclude", "resource_type:unit_test", *([] if daily else ["tag:nightly"])]
     command += [] if tests else ["resource_type:test"]
     done = dbtRunner(callbacks=[listen] if statements else []).invoke(command)
     if not done.success:

@@ -6,8 +6,9 @@
   Args:
     loads: dataset id → its raw table, and the partition column of it.
     builds: Names of the models whose touched months are this one's.
-    children: Of a fact whose rows lie in the months of their orders: its dataset id and its key here. The months are
-      then also those of the orders that the changed rows belong to now, and those in which they lie here.
+    children: Of a fact whose rows lie in the months of their orders: its dataset id and its key here, and the dataset id of
+      the orders, its parents. The months are then also those of the orders that the changed rows belong to now, and those
+      in which they lie here.
     also: A question for more of them, with __since__ where it needs the moment from which changes count.
 
   Returns: a dictionary.
@@ -42,8 +43,8 @@
     {%- endfor -%}
     {%- for id in loads if not (children and id == children.dataset) -%}{%- do months.extend(days[id]) -%}{%- endfor -%}
     {%- if children -%}
-        {%- set raw = loads[children.dataset] -%}
-        {%- do months.extend(dates_of(months_of_children(raw, days[children.dataset], children))) -%}
+        {%- set raw, parents = loads[children.dataset], loads[children.parents].table -%}
+        {%- do months.extend(dates_of(months_of_children(raw, days[children.dataset], children, parents))) -%}
     {%- endif -%}
     {%- if also -%}{%- do months.extend(dates_of(also | replace('__since__', said.since))) -%}{%- endif -%}
     {%- set firsts = [] -%}
@@ -59,7 +60,7 @@
             timestamp_sub(max(logged_at), interval {{ var('merge_lookback_hours') }} hour) as since,
             timestamp_sub(max(logged_at), interval {{ var('build_lookback_hours') }} hour) as builds_since
         from {{ source('tideline', 'build_ledger') }}
-        where model = '{{ this.identifier }}' and event = 'built'
+        where model = '{{ this.identifier }}' and event = 'built' and {{ remembered('logged_at') }}
     )
 
     select 'as_of' as kind, '' as name, cast(current_timestamp() as string) as found, '' as since
@@ -69,7 +70,11 @@
     union all
     select distinct 'month', '', coalesce(cast(month as string), 'all'), ''
     from {{ source('tideline', 'build_ledger') }} cross join mark
-    where event = 'touched' and model in ('{{ builds | join("', '") }}') and logged_at >= mark.builds_since
+    where
+        event = 'touched'
+        and model in ('{{ builds | join("', '") }}')
+        and logged_at >= mark.builds_since
+        and {{ remembered('logged_at') }}
     {%- endif %}
     {% if loads -%}
     union all
@@ -79,8 +84,16 @@
         if(mode = 'replay', 'all', coalesce(partitions, 'unknown')),
         cast(least(extracted_at, mark.since) as string)
     from {{ source('tideline', 'load_ledger') }} cross join mark
-    where concat(source, '.', dataset) in ('{{ loads | join("', '") }}') and committed_at >= mark.since
+    where
+        concat(source, '.', dataset) in ('{{ loads | join("', '") }}')
+        and committed_at >= mark.since
+        and {{ remembered('committed_at') }}
     {%- endif %}
+{%- endmacro %}
+
+{#- Leaves the older days of a ledger unread; a model that was last built before them is built anew. -#}
+{% macro remembered(column) -%}
+    {{ column }} >= timestamp_sub(current_timestamp(), interval {{ var('remembered_days') }} day)
 {%- endmacro %}
 
 {#- Of a load that does not say which partitions it touched. -#}
@@ -90,7 +103,7 @@
     where _merged_at >= timestamp '{{ since }}'
 {%- endmacro %}
 
-{% macro months_of_children(raw, days, children) -%}
+{% macro months_of_children(raw, days, children, parents) -%}
     with changed as (
         select id, order_id
         from {{ raw.table }}
@@ -98,8 +111,8 @@
     )
 
     select distinct orders.order_date as found
-    from {{ ref('stg_shop_mongodb__orders') }} as orders
-    inner join changed on orders.order_id = changed.order_id
+    from {{ parents }} as orders
+    inner join changed on orders.id = changed.order_id
     union distinct
     select distinct built.order_date as found
     from {{ this }} as built

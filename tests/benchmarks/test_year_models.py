@@ -25,16 +25,27 @@ def found():
     asked = [
         Statement("whole", (Read("fct", 100, False),)),
         Statement("touched", (Read("fct", 100, True),)),
+        Statement("recent", (Read("fct", 100, False, 30),)),
+        Statement("daily", (Read("seed", 8, False), Read("fct__dbt_tmp", 8, False)), 24),
         Statement("tiny", (Read("seed", 8, False), Read("fct__dbt_tmp", 8, False))),
     ]
     return year_models.simulate(SHOP, HOURS, asked, TABLES)
 
 
-def test_what_reads_a_whole_table_grows_with_it_and_what_reads_touched_partitions_does_not(found):
+def test_what_reads_a_whole_table_grows_with_it_and_what_reads_touched_partitions_does_not(
+    found, monkeypatch
+):
+    monkeypatch.setattr(year_models_page, "QUARTER", 1)
     assert year_models_page.growth(found, ["whole"]) == pytest.approx((60 + 17.5) / (60 + 3.5), rel=0.02)
     first, last = (found["weeks"][week]["touched"] for week in (0, -1))
     assert last < found["weeks"][-1]["whole"]
     assert last < 1.7 * first  # months begin and end; there are never more than three or four
+
+
+def test_what_reads_the_newest_days_does_not_grow(found):
+    rows = 2.0 * 24 * SHOP.orders_per_hour * 30.5  # half of today, in the mean
+    for week in found["weeks"]:
+        assert week["recent"] == pytest.approx(100 * rows, rel=0.03)
 
 
 def test_every_table_of_a_statement_counts_ten_megabytes_at_least(found):
@@ -73,12 +84,25 @@ def test_of_a_table_read_whole_and_in_part_each_column_counts_once():
     scans = [Scan("x", frozenset("ab"), True), Scan("x", frozenset("bc"), False)]
     reads = year_models._reads(scans, {"x": table})
     assert set(reads) == {Read("x", 1, True), Read("x", 110, False)}
-    size = year_models._billed(Statement("x", reads), lambda _, pruned: 1e6 if pruned else 1e7)
+    size = year_models._billed(Statement("x", reads), lambda _, pruned, __: 1e6 if pruned else 1e7)
     assert size == pytest.approx(1e6 + 110e7, abs=MEGABYTE)
 
 
-def test_the_page_says_what_is_flat(found):
-    both = {"date": "2026-01-01", "statements": 3, "shops": [found, found]}
+def test_what_is_done_once_a_day_is_billed_once_a_day(found):
+    assert found["year"]["daily"] == HOURS / 24 * 2 * LEAST_BYTES
+    asked = {
+        "statements": [("test.x.a", "select 1 from p.d.t")],
+        "daily": [("test.x.a", "select 1 from p.d.t")],
+    }
+    table = {"types": {"x": "INT64"}, "bytes": {"x": 8}, "partition": None, "granularity": None, "rows": 1}
+    tables = {"tables": {"d.t": table, year_models.ORDERS: table}, "datasets": 1}
+    labels = [(one.node, one.every_hours) for one in year_models.statements(asked | tables)[0]]
+    assert labels == [("data tests", 1), ("data tests, once a day", 24)]
+
+
+def test_the_page_says_what_is_flat(found, monkeypatch):
+    monkeypatch.setattr(year_models_page, "QUARTER", 1)
+    both = {"date": "2026-01-01", "statements": 3, "shops": [found, found, found]}
     lines = year_models_page.table(both).splitlines()
     assert "| no |" in next(line for line in lines if "`whole`" in line)
     assert found["least"]["whole"] == found["year"]["touched"]

@@ -14,7 +14,7 @@
         'shop_mongodb.orders': {'table': source('shop_mongodb', 'orders'), 'column': 'order_date'},
         'shop_mongodb.charges': {'table': source('shop_mongodb', 'charges'), 'column': 'created_at'},
     },
-    children={'dataset': 'shop_mongodb.charges', 'key': 'charge_id'},
+    children={'dataset': 'shop_mongodb.charges', 'key': 'charge_id', 'parents': 'shop_mongodb.orders'},
 ) %}
 {%- set months = within('order_date', changes.months, 'month', or_null=true) %}
 {%- set merged = changes.days['shop_mongodb.charges'] if changes.days else none %}

@@ -16,7 +16,7 @@
         'shop_mongodb.orders': {'table': source('shop_mongodb', 'orders'), 'column': 'order_date'},
         'shop_s3.order_items': {'table': source('shop_s3', 'order_items'), 'column': 'created_at'},
     },
-    children={'dataset': 'shop_s3.order_items', 'key': 'order_item_id'},
+    children={'dataset': 'shop_s3.order_items', 'key': 'order_item_id', 'parents': 'shop_mongodb.orders'},
 ) %}
 {%- set months = within('order_date', changes.months, 'month', or_null=true) %}
 {%- set merged = changes.days['shop_s3.order_items'] if changes.days else none %}

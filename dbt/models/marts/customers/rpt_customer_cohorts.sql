@@ -6,37 +6,14 @@
 
 with
 
-orders as (
-
-    select * from {{ ref('fct_orders') }}
-
-),
-
-order_statuses as (
-
-    select * from {{ ref('order_statuses') }}
-
-),
-
 bought as (
 
     select
-        orders.customer_id,
-        orders.net_amount_usd,
+        *,
         -- BigQuery's dates stay dates; the emulator needs the cast
-        cast(date_trunc(orders.order_date, month) as date) as order_month,
-        cast(
-            date_trunc(min(orders.order_date) over (partition by orders.customer_id), month) as date
-        ) as cohort_month,
-        row_number() over (
-            partition by orders.customer_id
-            order by orders.order_date, orders.created_at, orders.order_id
-        ) as order_number
-    from orders
-    left join order_statuses on orders.status_code = order_statuses.status_code
-    where
-        orders.customer_id is not null
-        and not coalesce(order_statuses.is_cancelled, false)
+        cast(date_trunc(activity_date, month) as date) as order_month
+    from {{ ref('int_customer_days') }}
+    where cohort_month is not null
 
 ),
 
@@ -44,7 +21,7 @@ cohorts as (
 
     select
         cohort_month,
-        count(distinct customer_id) as customer_count
+        sum(new_buyer_count) as customer_count
     from bought
     group by cohort_month
 
@@ -77,10 +54,10 @@ monthly as (
     select
         cohort_month,
         order_month,
-        count(distinct customer_id) as buyer_count,
-        count(*) as order_count,
-        sum(if(order_number = 2, 1, 0)) as new_repeat_customer_count,
-        sum(net_amount_usd) as revenue_usd
+        sum(monthly_buyer_count) as buyer_count,
+        sum(order_count) as order_count,
+        sum(new_repeat_customer_count) as new_repeat_customer_count,
+        sum(revenue_usd) as revenue_usd
     from bought
     group by cohort_month, order_month
 
