@@ -116,6 +116,12 @@ class RawTables:
             f"update {table} set logged_at = timestamp_sub(logged_at, interval {hours} hour) where true"
         )
 
+    def forget(self, mart: str, column: str, where: str) -> None:
+        """Let a mart be as before it had that column, and no build of it be known."""
+        builds_table = names.ops_table(names.BUILDS, self.settings).sql
+        self._query(f"update {self.settings.dataset_prefix}marts.{mart} set {column} = null where {where}")
+        self._query(f"delete from {builds_table} where model = '{mart}'")
+
     def _fill(self, fields: tuple[Field, ...], table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         values = [f"({', '.join(_literals(fields, row))})" for row in rows]
         self._query(f"delete from {table} where true")

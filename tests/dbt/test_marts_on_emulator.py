@@ -573,6 +573,7 @@ def hours(dbt, raw_tables):
     first_hour(shop, NOON - timedelta(days=2))
     merge()
     build("first", "build")
+    raw_tables.forget("dim_customer_versions", "customer_since", "customer_id in ('c1', 'c2')")
     second_hour(shop, NOON + timedelta(hours=1))
     random_rows(shop, NOON + timedelta(hours=1), chance, NOON)
     merge()

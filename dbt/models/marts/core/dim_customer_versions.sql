@@ -93,6 +93,21 @@ customers as (
 
     ),
 
+    -- written before the table had the column by which it lies
+    undated as (
+
+        select
+            newest.*,
+            date(customers.created_at) as signed_up_on
+        from newest
+        inner join customers on newest.customer_id = customers.customer_id
+        where
+            newest.customer_since is null
+            and customers.created_at is not null
+            and newest.customer_version_id not in (select closed.customer_version_id from closed)
+
+    ),
+
 {% else %}
 
     -- what was before the first time it was seen is not known: the first version stands for it
@@ -158,6 +173,26 @@ final as (
             closed_at as valid_to,
             _merged_at
         from closed
+
+        union all
+
+        select
+            customer_version_id,
+            customer_id,
+            email,
+            gender,
+            delivery_city,
+            delivery_state,
+            delivery_postal_code,
+            country_code,
+            attributes_hash,
+            is_marketing_opted_in,
+            is_current,
+            signed_up_on as customer_since,
+            valid_from,
+            valid_to,
+            _merged_at
+        from undated
 
     {% endif %}
 
