@@ -16,9 +16,18 @@
 {% macro log_built() -%}
     {%- set noted = modules.re.search('-- touched .*as of (.+)', compiled_code or '') -%}
     {%- if noted -%}
-        insert into {{ source('tideline', 'build_ledger') }} (model, event, month, logged_at)
-        select '{{ this.identifier }}', 'built', cast(null as date), timestamp '{{ noted.group(1) }}'
+        insert into {{ source('tideline', 'build_ledger') }} (model, event, fingerprint, logged_at)
+        select '{{ this.identifier }}', 'built', '{{ fingerprint() }}', timestamp '{{ noted.group(1) }}'
     {%- endif -%}
+{%- endmacro %}
+
+{#- What a model is made of that no ledger tells: its code, and the seeds that it reads. -#}
+{% macro fingerprint() -%}
+    {%- set made_of = [model.checksum.checksum] -%}
+    {%- for id in model.depends_on.nodes | sort if id.startswith('seed.') -%}
+        {%- do made_of.append(graph.nodes[id].checksum.checksum) -%}
+    {%- endfor -%}
+    {{ return(local_md5(made_of | join(' '))) }}
 {%- endmacro %}
 
 {#- The months that `touched` has noted in the statement, or the word all; none where the model knows of none. -#}

@@ -1,7 +1,8 @@
 {#-
   What has to be built again: the months in which rows may have changed since this model was last built. The two ledgers
   say it, so nothing searches a table that grows: a load names the partitions that it touched, and a model, before it
-  writes, the months that it will (`log_touched`). What a ledger does not say is looked for, or all is built anew.
+  writes, the months that it will (`log_touched`). What a ledger does not say is looked for, or all is built anew: so it
+  is where the model's code has changed, or a seed that it reads (`fingerprint`).
 
   Args:
     loads: dataset id → its raw table, and the partition column of it.
@@ -60,7 +61,11 @@
             timestamp_sub(max(logged_at), interval {{ var('merge_lookback_hours') }} hour) as since,
             timestamp_sub(max(logged_at), interval {{ var('build_lookback_hours') }} hour) as builds_since
         from {{ source('tideline', 'build_ledger') }}
-        where model = '{{ this.identifier }}' and event = 'built' and {{ remembered('logged_at') }}
+        where
+            model = '{{ this.identifier }}'
+            and event = 'built'
+            and fingerprint = '{{ fingerprint() }}'
+            and {{ remembered('logged_at') }}
     )
 
     select 'as_of' as kind, '' as name, cast(current_timestamp() as string) as found, '' as since

@@ -116,6 +116,11 @@ class RawTables:
             f"update {table} set logged_at = timestamp_sub(logged_at, interval {hours} hour) where true"
         )
 
+    def change_code(self, mart: str) -> None:
+        """Let the builds of a mart be of other code than it has now."""
+        table = names.ops_table(names.BUILDS, self.settings).sql
+        self._query(f"update {table} set fingerprint = 'other' where model = '{mart}' and event = 'built'")
+
     def forget(self, mart: str, column: str, where: str) -> None:
         """Let a mart be as before it had that column, and no build of it be known."""
         builds_table = names.ops_table(names.BUILDS, self.settings).sql

@@ -593,6 +593,14 @@ def hours(dbt, raw_tables):
         newest = now
     found["merge"] = {name: merge_of(dbt, name) for name in FACTS}
     build("again", "run", "--select", *HOURLY)
+    raw_tables.let_pass(timedelta(hours=7))
+    raw_tables.change_code("rpt_daily_payments")
+    dbt.run("compile", "--select", "rpt_daily_payments", "rpt_daily_geography")
+    found["after a change of code"] = {
+        name: re.findall(r"-- touched (.*)as of", text)
+        for name, text in compiled(dbt).items()
+        if name in ("rpt_daily_payments", "rpt_daily_geography")
+    }
     build("anew", "run", "--full-refresh", "--select", *HOURLY)
     found["compiled"] = compiled(dbt)
     return found
@@ -799,6 +807,13 @@ def test_an_hour_builds_the_months_that_it_touched(hours):
     (second,) = re.findall(r"-- touched (.*) as of", hours["compiled second"])
     assert "2026-10-01" in second
     assert "all" not in second
+
+
+def test_a_model_whose_code_or_seed_changed_is_built_whole(hours):
+    said = hours["after a change of code"]
+    assert said["rpt_daily_payments"] == ["all "]
+    (of_same_code,) = said["rpt_daily_geography"]
+    assert "all" not in of_same_code
 
 
 def test_what_was_deleted_or_told_shorter_is_gone(hours):

@@ -18,6 +18,11 @@ LAYOUT = Layout(
             description="touched: rows of this month may have changed; "
             "built: all that was touched before was taken in.",
         ),
+        Field(
+            "fingerprint",
+            "STRING",
+            description="Of built: of the model's code and seeds. With another it is built anew, whole.",
+        ),
         Field("month", "DATE", description="Its first day; NULL for any month, and of an event built."),
         Field(
             "logged_at",
