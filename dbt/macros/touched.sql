@@ -33,7 +33,13 @@
         {%- elif kind == 'month' -%}{%- do months.append(found) -%}
         {%- elif found == 'unknown' -%}{%- do unknown.update({name: [row[3], unknown.get(name, row[3])] | min}) -%}
         {%- else -%}
-            {%- for start in fromjson(found) if start -%}{%- do days[name].append(start[:10]) -%}{%- endfor -%}
+            {%- set starts = fromjson(found) -%}
+            {%- if starts and loads[name].column not in starts -%}
+                {%- do unknown.update({name: [row[3], unknown.get(name, row[3])] | min}) -%}
+            {%- endif -%}
+            {%- for start in starts.get(loads[name].column, []) if start -%}
+                {%- do days[name].extend(days_of(start)) -%}
+            {%- endfor -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if said.whole or said.since is none or load_cached_relation(this) is none -%}
@@ -86,7 +92,7 @@
     select
         'load',
         concat(source, '.', dataset),
-        if(mode = 'replay', 'all', coalesce(partitions, 'unknown')),
+        coalesce(partitions, if(mode = 'replay', 'all', 'unknown')),
         cast(least(extracted_at, mark.since) as string)
     from {{ source('tideline', 'load_ledger') }} cross join mark
     where
@@ -122,6 +128,16 @@
     select distinct built.order_date as found
     from {{ this }} as built
     inner join changed on built.{{ children.key }} = changed.id
+{%- endmacro %}
+
+{#- The days of a partition that begins with a year, a month, a day or an hour. -#}
+{% macro days_of(start) -%}
+    {%- set days, first = [], modules.datetime.date.fromisoformat((start ~ '-01-01')[:10]) -%}
+    {%- for number in range({4: 366, 7: 31}.get(start | length, 1)) -%}
+        {%- set day = (first + modules.datetime.timedelta(days=number)).isoformat() -%}
+        {%- if day.startswith(start[:10]) -%}{%- do days.append(day) -%}{%- endif -%}
+    {%- endfor -%}
+    {{ return(days) }}
 {%- endmacro %}
 
 {% macro dates_of(query) -%}

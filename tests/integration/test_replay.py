@@ -282,7 +282,7 @@ def test_after_a_rewind_the_next_scheduled_run_reads_from_there(world):
     assert state(world)[ORDERS].high_water_mark == world.end_of(5)
     assert world.compare(5, MINE) > 500
     rewinds = [load for load in loads(world, ORDERS) if load.mode == "rewind"]
-    assert [(row.reason, row.actor, row.partitions) for row in rewinds] == [("rows were late", "me", "[]")]
+    assert [(row.reason, row.actor, row.partitions) for row in rewinds] == [("rows were late", "me", "{}")]
 
 
 def test_rewound_objects_and_snapshots_are_read_again(world):

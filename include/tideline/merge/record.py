@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from tideline.merge.counts import Counts
 
 
+NO_PARTITIONS = "{}"
+"""What the ledger says of a load that changes nothing."""
+_PRECISIONS = {"year": "2026", "month": "2026-03", "day": "2026-03-01", "hour": "2026-03-01T05"}
+
+
 def load_id_of(manifest: Manifest) -> str:
     """The name of the load that a processed manifest is: `<source>.<dataset>:<window_id>:<attempt_id>`."""
     return f"{manifest.source}.{manifest.dataset}:{manifest.window.window_id}:{manifest.attempt_id}"
@@ -126,15 +131,22 @@ def ledger_row(
 def partitions_of(dataset: Dataset, manifest: Manifest, raw_manifest: Manifest) -> str | None:
     """The partitions of the raw table that a load changes, as its ledger row has them; None where not known.
 
-    They are those of its rows only where none comes from another (the column is immutable) and none vanishes.
+    They are those of its rows only where none comes from another (the column is immutable) and none
+    vanishes.
+
+    Returns:
+        JSON: the partition column and the starts of its partitions, as precise as these are: `2026`, `2026-03`,
+        `2026-03-01` or `2026-03-01T05`, and null for NULL. An empty object where nothing changes.
     """
     if not manifest.records and (raw_manifest.unchanged or not dataset.shows_absence):
-        return "[]"
+        return NO_PARTITIONS
     partition = dataset.partition
     if partition is None or not partition.immutable or dataset.shows_absence:
         return None
     starts = manifest.details.get("partitions")
-    return json.dumps(starts) if starts else None
+    length = len(_PRECISIONS[partition.granularity])
+    said = {partition.column: [text and text[:length] for text in starts or ()]}
+    return json.dumps(said) if starts else None
 
 
 def _source_count(raw_manifest: Manifest, landed: int) -> int | None:

@@ -9,6 +9,7 @@ import tideline
 from tideline.catalog.loader import fingerprint
 from tideline.errors import SettingsError
 from tideline.lake.keys import new_attempt_id
+from tideline.merge.record import NO_PARTITIONS
 from tideline.warehouse.ledger import Ledger, LedgerRow
 from tideline.warehouse.state import ORIGIN, REWIND, DatasetState
 from tideline.window import Window, as_utc, format_instant, parse_instant
@@ -128,5 +129,5 @@ def _row(
         extracted_at=now,
         reason=reason,
         actor=actor,
-        partitions="[]",
+        partitions=NO_PARTITIONS,
     )

@@ -70,8 +70,8 @@ LAYOUT = Layout(
         Field(
             "partitions",
             "STRING",
-            description="JSON array: starts of the partitions of the raw table that hold the load's rows, "
-            "null for NULL; no others changed. NULL where not known.",
+            description="JSON: the partition column and the starts of the partitions that the load changed, "
+            "as precise as they are, and null for NULL. NULL where not known.",
         ),
     ),
     partition_column="committed_at",

@@ -78,8 +78,14 @@ def test_a_ledger_of_before_gets_the_column_and_its_rows_have_nothing_there(ware
         ledger.ensure()
         ledger.record(row())
     ledger.ensure()
-    assert ledger.record(row("next", partitions='["2026-03-01", null]')).partitions == '["2026-03-01", null]'
-    assert [found.partitions for found in ledger.history("test", "things")] == [None, '["2026-03-01", null]']
+    assert (
+        ledger.record(row("next", partitions='{"day": ["2026-03-01", null]}')).partitions
+        == '{"day": ["2026-03-01", null]}'
+    )
+    assert [found.partitions for found in ledger.history("test", "things")] == [
+        None,
+        '{"day": ["2026-03-01", null]}',
+    ]
 
 
 def test_dbt_finds_the_table_of_its_builds(ledger, warehouse):
