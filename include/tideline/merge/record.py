@@ -135,8 +135,8 @@ def partitions_of(dataset: Dataset, manifest: Manifest, raw_manifest: Manifest) 
     vanishes.
 
     Returns:
-        JSON: the partition column and the starts of its partitions, as precise as these are: `2026`, `2026-03`,
-        `2026-03-01` or `2026-03-01T05`, and null for NULL. An empty object where nothing changes.
+        JSON: the partition column and the starts of its partitions, as precise as these are: `2026`,
+        `2026-03`, `2026-03-01` or `2026-03-01T05`, and null for NULL. An empty object where nothing changes.
     """
     if not manifest.records and (raw_manifest.unchanged or not dataset.shows_absence):
         return NO_PARTITIONS
