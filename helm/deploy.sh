@@ -20,6 +20,6 @@ if [ -t 0 ] && [ -z "${YES:-}" ]; then
   [ "$answer" = y ] || exit 1
 fi
 rollback=--rollback-on-failure
-helm version --short | grep -q '^v3' && rollback=--atomic
+helm version --short | grep '^v3' >/dev/null && rollback=--atomic
 helm upgrade --install tideline helm/tideline -n "$namespace" --create-namespace -f "$values" "$rollback" --wait --timeout 15m
 helm test tideline -n "$namespace" --timeout 25m --logs

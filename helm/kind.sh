@@ -20,7 +20,7 @@ memory=$(docker info --format '{{.MemTotal}}')
 [ "$memory" -ge $((7 << 30)) ] || refuse "Docker has $((memory >> 20)) MiB, 8 GiB are needed; raise its limit"
 
 tag=$(.ci/image/tag)
-kind get clusters 2>/dev/null | grep -qx "$name" || { say "making the cluster"; kind create cluster --config kind-config.yaml --wait 180s; }
+kind get clusters 2>/dev/null | grep -x "$name" >/dev/null || { say "making the cluster"; kind create cluster --config kind-config.yaml --wait 180s; }
 for target in tideline demo; do
   image=localhost/tideline:$tag
   [ "$target" = demo ] && image=localhost/tideline-demo:$tag

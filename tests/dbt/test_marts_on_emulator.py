@@ -589,6 +589,9 @@ def hours(dbt, raw_tables):
     for number in range(RANDOM_HOURS):
         now = newest + timedelta(hours=chance.choice((1, 2, 29)))
         random_rows(shop, now, chance, newest)
+        if number == 0:  # articles that sold in months which nobody touches
+            shop.merge(PRODUCTS, now, 3, category="socks")
+            shop.delete(PRODUCTS, now, 2)
         shop.other_partitions = OTHER_PARTITIONS.get(number, {})
         merge()
         if number == 1:  # an hour whose run ended early: what it built tells the next one
