@@ -41,9 +41,9 @@ RESULT = CACHE / "year-models.json"
 SCALE, SEED = 0.05, 7
 TESTS, DAILY_TESTS = "data tests", "data tests, once a day"
 CALM = "4,000 orders an hour, old ones are never corrected"
-LOOKBACK_HOURS = 10
-"""What was merged in so many hours is built again: `merge_lookback_hours` before the last build, which was an
-hour ago, and `build_lookback_hours` before that of what is made from it."""
+LOOKBACK_HOURS = 6
+"""`merge_lookback_hours` of the dbt project: what was merged so long before the last build, which was an hour
+ago, is built again."""
 LEDGER, BUILDS = "tideline_ops.load_ledger", "tideline_ops.build_ledger"
 BUILDS_AN_HOUR = 100
 """Rows of the build ledger: some months and one end for each of sixteen models."""

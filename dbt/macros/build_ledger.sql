@@ -8,16 +8,16 @@
     {%- endfor -%}
     {%- if months -%}
         insert into {{ source('tideline', 'build_ledger') }} (model, event, month, logged_at)
-        select '{{ this.identifier }}', 'touched', month, current_timestamp()
+        select '{{ this.identifier }}', 'touched', month, timestamp '{{ noted_as_of() }}'
         from unnest([{{ months | join(', ') }}]) as month
     {%- endif -%}
 {%- endmacro %}
 
 {% macro log_built() -%}
-    {%- set noted = modules.re.search('-- touched .*as of (.+)', compiled_code or '') -%}
-    {%- if noted -%}
-        insert into {{ source('tideline', 'build_ledger') }} (model, event, fingerprint, logged_at)
-        select '{{ this.identifier }}', 'built', '{{ fingerprint() }}', timestamp '{{ noted.group(1) }}'
+    {%- set as_of = noted_as_of() -%}
+    {%- if as_of -%}
+        insert into {{ source('tideline', 'build_ledger') }} (model, event, fingerprint, logged_at, finished_at)
+        select '{{ this.identifier }}', 'built', '{{ fingerprint() }}', timestamp '{{ as_of }}', current_timestamp()
     {%- endif -%}
 {%- endmacro %}
 
@@ -28,6 +28,12 @@
         {%- do made_of.append(graph.nodes[id].checksum.checksum) -%}
     {%- endfor -%}
     {{ return(local_md5(made_of | join(' '))) }}
+{%- endmacro %}
+
+{#- When the build began, as `touched` has noted it. -#}
+{% macro noted_as_of() -%}
+    {%- set noted = modules.re.search('-- touched .*as of (.+)', compiled_code or '') -%}
+    {{ return(noted.group(1) if noted else none) }}
 {%- endmacro %}
 
 {#- The months that `touched` has noted in the statement, or the word all; none where the model knows of none. -#}

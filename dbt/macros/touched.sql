@@ -64,6 +64,7 @@
 {% macro ledgers_since(loads, builds) -%}
     with mark as (
         select
+            max(logged_at) as built_at,
             timestamp_sub(max(logged_at), interval {{ var('merge_lookback_hours') }} hour) as since,
             timestamp_sub(max(logged_at), interval {{ var('build_lookback_hours') }} hour) as builds_since
         from {{ source('tideline', 'build_ledger') }}
@@ -79,13 +80,22 @@
     select 'since', '', cast(since as string), '' from mark where since is not null
     {% if builds -%}
     union all
-    select distinct 'month', '', coalesce(cast(month as string), 'all'), ''
-    from {{ source('tideline', 'build_ledger') }} cross join mark
+    select distinct 'month', '', coalesce(cast(builds.month as string), 'all'), ''
+    from {{ source('tideline', 'build_ledger') }} as builds
+    cross join mark
+    left join {{ source('tideline', 'build_ledger') }} as ends
+        on
+            builds.model = ends.model
+            and builds.logged_at = ends.logged_at
+            and ends.event = 'built'
+            and {{ remembered('ends.logged_at') }}
     where
-        event = 'touched'
-        and model in ('{{ builds | join("', '") }}')
-        and logged_at >= mark.builds_since
-        and {{ remembered('logged_at') }}
+        builds.event = 'touched'
+        and builds.model in ('{{ builds | join("', '") }}')
+        and builds.logged_at >= mark.builds_since
+        and {{ remembered('builds.logged_at') }}
+        -- what had ended before this model was last built was taken in then
+        and (ends.finished_at is null or ends.finished_at >= mark.built_at)
     {%- endif %}
     {% if loads -%}
     union all

@@ -112,9 +112,8 @@ class RawTables:
         """Let everything that was built be built that much earlier."""
         table = names.ops_table(names.BUILDS, self.settings).sql
         hours = time // timedelta(hours=1)
-        self._query(
-            f"update {table} set logged_at = timestamp_sub(logged_at, interval {hours} hour) where true"
-        )
+        moved = [f"{at} = timestamp_sub({at}, interval {hours} hour)" for at in ("logged_at", "finished_at")]
+        self._query(f"update {table} set {', '.join(moved)} where true")
 
     def change_code(self, mart: str) -> None:
         """Let the builds of a mart be of other code than it has now."""
