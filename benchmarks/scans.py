@@ -90,11 +90,6 @@ class Reader:
             return self._query(statement.expression)
         if isinstance(statement, exp.Merge):
             return self._merge(statement)
-        if isinstance(statement, exp.Delete):
-            target = statement.this
-            where = statement.args["where"].this
-            query = exp.select("1").from_(target.copy()).where(where.copy())
-            return self._query(query)
         return self._query(statement) if isinstance(statement, exp.Query) else []
 
     def _merge(self, merge: exp.Merge) -> list[Scan]:

@@ -109,10 +109,5 @@ def test_a_merge_that_replaces_months_reads_what_it_deletes():
     assert "by source and true then delete" in everything
 
 
-def test_a_delete_reads_what_its_condition_names():
-    sql = "delete from p.marts.sales as built where not exists (select 1 from p.staging.stg as i where i.order_id = built.order_id)"
-    assert sorted(scans(sql)) == [("marts.sales", {"order_id"}, False), ("raw.orders", {"id"}, False)]
-
-
 def test_making_a_view_reads_nothing():
     assert scans(VIEW) == []
