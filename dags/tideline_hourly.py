@@ -130,9 +130,8 @@ with DAG(
     verdict(settled := settle(loads, merged))
     if (dbt := SETTINGS.dbt_dir) and has_models(dbt, CATALOG):
         project = ProjectConfig(dbt, manifest_path=manifest_path(dbt), install_dbt_deps=False)
-        project.manifest_path = HourlyManifest(
-            manifest_path(dbt)
-        )  # Cosmos's own type imports every provider, 2 s
+        # Cosmos's own path type imports every provider, 2 s
+        project.manifest_path = HourlyManifest(manifest_path(dbt))
         watches = SETTINGS.dbt_mode == "watcher"
         # a model for itself: what dbt would write about the whole project is read by nobody
         how: dict[str, Any] = (

@@ -31,9 +31,8 @@
         {%- elif kind == 'since' -%}{%- set said.since = found -%}
         {%- elif found == 'all' -%}{%- set said.whole = true -%}
         {%- elif kind == 'month' -%}{%- do months.append(found) -%}
-        {%- elif found == 'unknown' -%}{%- do unknown.update({name: [row[3], unknown.get(name, row[3])] | min}) -%}
         {%- else -%}
-            {%- set starts = fromjson(found) -%}
+            {%- set starts = {'unknown': []} if found == 'unknown' else fromjson(found) -%}
             {%- if starts and loads[name].column not in starts -%}
                 {%- do unknown.update({name: [row[3], unknown.get(name, row[3])] | min}) -%}
             {%- endif -%}

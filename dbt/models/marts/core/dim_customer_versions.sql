@@ -67,7 +67,8 @@ customers as (
 
         select
             newest.*,
-            opened.opened_at as closed_at
+            opened.opened_at as closed_at,
+            date(opened.created_at) as signed_up_on
         from newest
         inner join opened on newest.customer_version_id = opened.previous_version_id
         where newest.is_current
@@ -78,7 +79,8 @@ customers as (
 
         select
             newest.*,
-            greatest(current_timestamp(), timestamp_add(newest.valid_from, interval 1 microsecond)) as closed_at
+            greatest(current_timestamp(), timestamp_add(newest.valid_from, interval 1 microsecond)) as closed_at,
+            cast(null as date) as signed_up_on
         from newest
         left join customers on newest.customer_id = customers.customer_id
         where newest.is_current and customers.customer_id is null
@@ -98,6 +100,7 @@ customers as (
 
         select
             newest.*,
+            cast(null as timestamp) as closed_at,
             date(customers.created_at) as signed_up_on
         from newest
         inner join customers on newest.customer_id = customers.customer_id
@@ -105,6 +108,14 @@ customers as (
             newest.customer_since is null
             and customers.created_at is not null
             and newest.customer_version_id not in (select closed.customer_version_id from closed)
+
+    ),
+
+    rewritten as (
+
+        select * from closed
+        union all
+        select * from undated
 
     ),
 
@@ -167,32 +178,12 @@ final as (
             country_code,
             attributes_hash,
             is_marketing_opted_in,
-            false as is_current,
-            customer_since,
+            is_current and closed_at is null as is_current,
+            coalesce(customer_since, signed_up_on) as customer_since,
             valid_from,
-            closed_at as valid_to,
+            coalesce(closed_at, valid_to) as valid_to,
             _merged_at
-        from closed
-
-        union all
-
-        select
-            customer_version_id,
-            customer_id,
-            email,
-            gender,
-            delivery_city,
-            delivery_state,
-            delivery_postal_code,
-            country_code,
-            attributes_hash,
-            is_marketing_opted_in,
-            is_current,
-            signed_up_on as customer_since,
-            valid_from,
-            valid_to,
-            _merged_at
-        from undated
+        from rewritten
 
     {% endif %}
 
