@@ -115,6 +115,22 @@ class RawTables:
         moved = [f"{at} = timestamp_sub({at}, interval {hours} hour)" for at in ("logged_at", "finished_at")]
         self._query(f"update {table} set {', '.join(moved)} where true")
 
+    def log_builds(self, model: str, other: str, builds: Mapping[str, tuple[int, int | None, bool]]) -> None:
+        """Builds of a model by the month that each touched, in minutes after another model last was built."""
+        for month, (begins, ends, _) in builds.items():
+            self.log_build(model, month, other, begins, ends)
+
+    def log_build(self, model: str, month: str, other: str, begins: int, ends: int | None) -> None:
+        """Let a model have been built, in minutes after another one last was; without an end it is under way."""
+        table = names.ops_table(names.BUILDS, self.settings).sql
+        last = f"(select max(logged_at) from {table} where model = '{other}' and event = 'built')"
+        at = [f"timestamp_add({last}, interval {minutes} minute)" for minutes in (begins, ends or 0)]
+        columns = "(model, event, month, logged_at, finished_at)"
+        touched = f"select '{model}', 'touched', date '{month}', {at[0]}, cast(null as timestamp)"
+        self._query(f"insert into {table} {columns} {touched}")
+        if ends is not None:
+            self._query(f"insert into {table} {columns} select '{model}', 'built', null, {at[0]}, {at[1]}")
+
     def change_code(self, mart: str) -> None:
         """Let the builds of a mart be of other code than it has now."""
         table = names.ops_table(names.BUILDS, self.settings).sql

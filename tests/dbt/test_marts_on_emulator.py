@@ -605,6 +605,7 @@ def hours(dbt, raw_tables):
     build("again", "run", "--select", *HOURLY)
     raw_tables.let_pass(timedelta(hours=7))
     raw_tables.change_code("rpt_daily_payments")
+    raw_tables.log_builds("fct_orders", "rpt_daily_geography", OTHER_BUILDS)
     dbt.run("compile", "--select", "rpt_daily_payments", "rpt_daily_geography")
     found["after a change of code"] = {
         name: re.findall(r"-- touched (.*)as of", text)
@@ -822,6 +823,23 @@ def test_an_hour_builds_the_months_that_it_touched(hours):
     (second,) = re.findall(r"-- touched (.*) as of", hours["compiled second"])
     assert "2026-10-01" in second
     assert "all" not in second
+
+
+OTHER_BUILDS = {
+    "2030-01-01": (-60, -30, False),
+    "2030-02-01": (-90, 10, True),
+    "2030-03-01": (-70, None, True),
+    "2030-04-01": (-180, None, False),
+    "2030-05-01": (60, 90, True),
+}
+"""Month → when a build of orders began and ended, in minutes after the report was last built; whether it counts:
+not where it had ended by then, nor where it began longer ago than a build can take."""
+
+
+def test_what_another_model_had_not_ended_when_a_model_was_built_is_taken_in(hours):
+    (months,) = hours["after a change of code"]["rpt_daily_geography"]
+    found = {month for month in months.split() if month.startswith("2030")}
+    assert found == {month for month, (_, _, counts) in OTHER_BUILDS.items() if counts}
 
 
 def test_a_model_whose_code_or_seed_changed_is_built_whole(hours):
