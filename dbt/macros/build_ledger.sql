@@ -13,6 +13,27 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#-
+  Where rows of a fact lie by the day on which they were created (`meta: {placed_by: …}`), so that nobody has to look for
+  those of a day in all of it. What was once said stays said: a month too much is built anew, and nothing is lost.
+-#}
+{% macro log_places() -%}
+    {%- set noted = noted_months() -%}
+    {%- if noted and config.get('meta', {}).get('placed_by') -%}
+        {%- set column = config.get('meta').placed_by -%}
+        {%- set lies_by = adapter.parse_partition_by(config.get('partition_by')).field -%}
+        insert into {{ source('tideline', 'build_places') }} (model, day, month)
+        -- BigQuery's dates stay dates; the emulator needs the cast
+        select distinct '{{ this.identifier }}', date({{ column }}), cast(date_trunc({{ lies_by }}, month) as date)
+        from {{ this }}
+        where {{ lies_by }} is not null and {{ within(lies_by, none if 'all' in noted else noted, 'month') }}
+        except distinct
+        select model, day, month
+        from {{ source('tideline', 'build_places') }}
+        where model = '{{ this.identifier }}'
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro log_built() -%}
     {%- set as_of = noted_as_of() -%}
     {%- if as_of -%}

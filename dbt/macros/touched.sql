@@ -9,7 +9,7 @@
     builds: Names of the models whose touched months are this one's.
     children: Of a fact whose rows lie in the months of their orders: its dataset id and its key here, and the dataset id of
       the orders, its parents. The months are then also those of the orders that the changed rows belong to now, and those
-      in which they lie here.
+      in which they lie here (`months_of_children`). Such a model says by `meta: {placed_by: …}` when its rows were created.
     also: A question for more of them, with __since__ where it needs the moment from which changes count.
 
   Returns: a dictionary.
@@ -22,13 +22,14 @@
         {{ return({'months': none, 'days': none, 'note': ''}) }}
     {%- endif -%}
     {%- set asked = run_query(ledgers_since(loads, builds)) -%}
-    {%- set said = namespace(as_of=none, since=none, whole=should_full_refresh()) -%}
+    {%- set said = namespace(as_of=none, since=none, whole=should_full_refresh(), ended=true) -%}
     {%- set months, unknown, days = [], {}, {} -%}
     {%- for id in loads -%}{%- do days.update({id: []}) -%}{%- endfor -%}
     {%- for row in asked.rows -%}
         {%- set kind, name, found = row[0], row[1], row[2] -%}
         {%- if kind == 'as_of' -%}{%- set said.as_of = found -%}
         {%- elif kind == 'since' -%}{%- set said.since = found -%}
+        {%- elif kind == 'begun' -%}{%- set said.ended = false -%}
         {%- elif found == 'all' -%}{%- set said.whole = true -%}
         {%- elif kind == 'month' -%}{%- do months.append(found) -%}
         {%- else -%}
@@ -49,8 +50,7 @@
     {%- endfor -%}
     {%- for id in loads if not (children and id == children.dataset) -%}{%- do months.extend(days[id]) -%}{%- endfor -%}
     {%- if children -%}
-        {%- set raw, parents = loads[children.dataset], loads[children.parents].table -%}
-        {%- do months.extend(dates_of(months_of_children(raw, days[children.dataset], children, parents))) -%}
+        {%- do months.extend(months_of_children(loads, days, children, said.ended)) -%}
     {%- endif -%}
     {%- if also -%}{%- do months.extend(dates_of(also | replace('__since__', said.since))) -%}{%- endif -%}
     {%- set firsts = [] -%}
@@ -77,6 +77,15 @@
     select 'as_of' as kind, '' as name, cast(current_timestamp() as string) as found, '' as since
     union all
     select 'since', '', cast(since as string), '' from mark where since is not null
+    union all
+    select distinct 'begun', '', '', ''
+    from {{ source('tideline', 'build_ledger') }} as builds
+    cross join mark
+    where
+        builds.event = 'touched'
+        and builds.model = '{{ this.identifier }}'
+        and builds.logged_at > mark.built_at
+        and {{ remembered('builds.logged_at') }}
     {% if builds -%}
     union all
     select distinct 'month', '', coalesce(cast(builds.month as string), 'all'), ''
@@ -123,20 +132,81 @@
     where _merged_at >= timestamp '{{ since }}'
 {%- endmacro %}
 
-{% macro months_of_children(raw, days, children, parents) -%}
-    with changed as (
+{#-
+  Months of the orders to which the rows of touched days belong, and those in which such rows lie here. That much is looked
+  for near by: in the months in which rows of these days have lain (`log_places`), in those of the days themselves and the
+  ones before, and where orders were touched. Only for a row without an order there all orders are searched, and not for one
+  that had none when this was last built: its order would be touched.
+-#}
+{% macro months_of_children(loads, days, children, ended) -%}
+    {%- set raw, parents = loads[children.dataset], loads[children.parents] -%}
+    {%- set changed -%}
         select id, order_id
         from {{ raw.table }}
-        where {{ within(raw.column, days, kind='timestamp', or_null=true) }}
+        where {{ within(raw.column, days[children.dataset], kind='timestamp', or_null=true) }}
+    {%- endset -%}
+    {%- set placed -%}
+        {% if ended -%}
+        select distinct month as found
+        from {{ source('tideline', 'build_places') }}
+        where
+            model = '{{ this.identifier }}'
+            and {{ within('day', days[children.dataset], or_null=true) }}
+        {%- else -%}
+        -- searches all of {{ this }}
+        -- where a build that did not end has left rows is not known
+        select distinct built.{{ parents.column }} as found
+        from {{ this }} as built
+        inner join ({{ changed }}) as changed on built.{{ children.key }} = changed.id
+        {%- endif %}
+    {%- endset -%}
+    {%- set months = dates_of(placed) -%}
+    {%- set near = [] -%}
+    {%- for date in months + days[children.parents] -%}{%- do near.append(date[:8] ~ '01') -%}{%- endfor -%}
+    {%- for day in days[children.dataset] -%}
+        {%- set first = modules.datetime.date.fromisoformat(day[:8] ~ '01') -%}
+        {%- set before = first - modules.datetime.timedelta(days=1) -%}
+        {%- do near.extend([first.isoformat(), before.replace(day=1).isoformat()]) -%}
+    {%- endfor -%}
+    {%- set found = run_query(months_of_parents(changed, parents, children, near | unique | list)).rows -%}
+    {%- if found | selectattr(1) | list -%}
+        {%- set found = run_query(months_of_parents(changed, parents)).rows -%}
+    {%- endif -%}
+    {%- for row in found if row[0] is not none -%}{%- do months.append(row[0] | string) -%}{%- endfor -%}
+    {{ return(months) }}
+{%- endmacro %}
+
+{#- In which months orders of changed rows are, looked for in some months or in all; and whether a new row has none. -#}
+{% macro months_of_parents(changed, parents, children=none, months=none) -%}
+    {% if months is none -%}
+    -- searches all of {{ parents.table }}
+    {%- endif %}
+    with changed as (
+        {{ changed }}
+    ),
+
+    orders as (
+        select id, {{ parents.column }} as placed_on
+        from {{ parents.table }}
+        where {{ within(parents.column, months, 'month', or_null=true) }}
     )
 
-    select distinct orders.order_date as found
-    from {{ parents }} as orders
+    select distinct orders.placed_on as found, false as is_missing
+    from orders
     inner join changed on orders.id = changed.order_id
-    union distinct
-    select distinct built.order_date as found
-    from {{ this }} as built
-    inner join changed on built.{{ children.key }} = changed.id
+    {% if months is not none -%}
+    union all
+    select distinct cast(null as date), true
+    from changed
+    left join orders on changed.order_id = orders.id
+    left join (
+        select {{ children.key }} as key, order_id
+        from {{ this }}
+        where {{ parents.column }} is null
+    ) as without_order
+        on changed.id = without_order.key and changed.order_id = without_order.order_id
+    where changed.order_id is not null and orders.id is null and without_order.key is null
+    {%- endif %}
 {%- endmacro %}
 
 {#- The days of a partition that begins with a year, a month, a day or an hour. -#}

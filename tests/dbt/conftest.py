@@ -90,6 +90,7 @@ class RawTables:
             self._create(raw_table(dataset, self.settings), raw_layout(dataset))
         self._create(self.ledger, ledger.LAYOUT)
         self._create(names.ops_table(names.BUILDS, self.settings), builds.LAYOUT)
+        self._create(names.ops_table(names.PLACES, self.settings), builds.PLACES)
 
     def _create(self, name: TableName, layout: Layout) -> None:
         self.client.create_dataset(f"{name.project}.{name.dataset}", exists_ok=True)
@@ -135,6 +136,18 @@ class RawTables:
         """Let the builds of a mart be of other code than it has now."""
         table = names.ops_table(names.BUILDS, self.settings).sql
         self._query(f"update {table} set fingerprint = 'other' where model = '{mart}' and event = 'built'")
+
+    def places(self) -> list[dict[str, Any]]:
+        """Where rows lie, as the models have noted it."""
+        table = names.ops_table(names.PLACES, self.settings).sql
+        return [dict(row.items()) for row in self._query(f"select * from {table}")]
+
+    def let_die(self, mart: str, places: list[dict[str, Any]]) -> None:
+        """Let the last build of a mart have ended after it had written its rows, when this was known of places."""
+        self._fill(builds.PLACES.fields, names.ops_table(names.PLACES, self.settings).sql, places)
+        table = names.ops_table(names.BUILDS, self.settings).sql
+        last = f"(select max(logged_at) from {table} where model = '{mart}')"
+        self._query(f"delete from {table} where model = '{mart}' and event = 'built' and logged_at = {last}")
 
     def forget(self, mart: str, column: str, where: str) -> None:
         """Let a mart be as before it had that column, and no build of it be known."""

@@ -41,7 +41,7 @@ WHOLE = {
 }
 """They write all of their rows, those of months that were not touched as they were."""
 LEDGER = "stg_tideline__loads"
-BOOKS = {"source.tideline.tideline.load_ledger", "source.tideline.tideline.build_ledger"}
+BOOKS = {f"source.tideline.tideline.{name}" for name in ("load_ledger", "build_ledger", "build_places")}
 MOST_MODELS = 38
 """The hourly DAG runs each model as a task, and each takes seconds."""
 
@@ -197,7 +197,19 @@ def test_what_writes_months_lies_in_them_and_keeps_the_ledger(models):
 def test_every_model_writes_into_the_build_ledger_what_it_touches(models):
     for name, node in models.items():
         hooks = {kind: [hook["sql"] for hook in node["config"][f"{kind}-hook"]] for kind in ("pre", "post")}
-        assert hooks == {"pre": ["{{ log_touched() }}"], "post": ["{{ log_built() }}"]}, name
+        post = ["{{ log_places() }}", "{{ log_built() }}"]  # what is built is placed
+        assert hooks == {"pre": ["{{ log_touched() }}"], "post": post}, name
+
+
+def test_a_fact_that_lies_by_its_orders_says_where_its_rows_are_from(models):
+    for name, node in models.items():
+        (by,) = re.findall(r"children=\{'dataset': '([^']+)'", node["raw_code"]) or [None]
+        placed_by = node["config"]["meta"].get("placed_by")
+        assert bool(by) == bool(placed_by), name
+        if by:
+            assert f"'{by}': {{'table': source(" in node["raw_code"], name
+            assert f"'column': '{placed_by}'" in node["raw_code"], name
+            assert placed_by in node["columns"], name
 
 
 def test_models_name_the_builds_that_they_are_made_from(models):

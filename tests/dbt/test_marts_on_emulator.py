@@ -146,6 +146,8 @@ def first_hour(shop: RawShop, now: datetime) -> None:
         (912, 22),
     ):  # alone on their days: left alone, deleted, told shorter
         shop.merge(ORDERS, now, key, **order(day=day))
+    for key, month in ((920, 1), (921, 2)):  # alone in their months
+        shop.merge(ORDERS, now, key, **order(month=month))
     shop.merge(ITEMS, now, 9010, **item(901, quantity=3, unit_amount="9.99", discount_rate=0.15))
     shop.merge(ITEMS, now, 9011, **item(901))  # deleted in the second hour
     shop.merge(ITEMS, now, 9020, **item(902))  # moves to order 903
@@ -176,6 +178,8 @@ def second_hour(shop: RawShop, now: datetime) -> None:
     shop.merge(ORDERS, now, 912, status_history=[])
     # an old order, merged by a statement that began before what the first build saw and committed after it
     shop.merge(ORDERS, NOON - timedelta(hours=5, minutes=59), 909, **order(day=2))
+    shop.merge(ITEMS, now, 9200, **item(920))  # of an order that is far from its own day
+    shop.merge(ITEMS, now, 9210, **item(905))  # moves later to such an order, and back
     shop.merge(PRODUCTS, now, 77, title="late", category="hats", gender="kids", is_active=True)
 
 
@@ -553,7 +557,7 @@ class Hour:
 @pytest.fixture(scope="module")
 def hours(dbt, raw_tables):
     """Hand-made and random hours and one in which nothing happens, built one by one, then from nothing."""
-    shop, chance, found = RawShop(), random.Random(20261120), {"touched": []}
+    shop, chance, found = RawShop(), random.Random(20261120), {"touched": [], "searches": {}}
     seen = {
         "dim_customer_versions": Versions("customer", CUSTOMERS, customer_attributes),
         "dim_product_versions": Versions("product", PRODUCTS, product_attributes),
@@ -572,7 +576,11 @@ def hours(dbt, raw_tables):
         raw_tables.fill_ledger(ledger)
 
     def build(name: str, command: str, *arguments: str) -> None:
+        said = dbt.target / "logs" / "dbt.log"
+        before = len(said.read_text()) if said.exists() else 0
         dbt.run(command, *arguments)
+        searched = re.findall(r"-- searches all of (.+)", said.read_text()[before:])
+        found["searches"][name] = {table.partition(".")[2].replace("`", "") for table in searched}
         found[name] = read(raw_tables, shop, seen)
 
     random_rows(shop, NOON - timedelta(days=3), chance)
@@ -593,13 +601,18 @@ def hours(dbt, raw_tables):
             shop.merge(PRODUCTS, now, 3, category="socks")
             shop.delete(PRODUCTS, now, 2)
         shop.other_partitions = OTHER_PARTITIONS.get(number, {})
+        if number in MOVES:
+            shop.merge(ITEMS, now, 9210, order_id=MOVES[number])
         merge()
+        places = raw_tables.places()
         if number == 1:  # an hour whose run ended early: what it built tells the next one
             dbt.run("run", "--select", "fct_order_items", "fct_charges", "dim_products")
             random_rows(shop, now, chance, newest)
             merge()
         build(f"random {number}", "run", "--select", *HOURLY)
         found["touched"].append(re.findall(r"-- touched (.*) as of", merge_of(dbt, "fct_orders", "compiled")))
+        if number == DIES:
+            raw_tables.let_die("fct_order_items", places)
         newest = now
     found["merge"] = {name: merge_of(dbt, name) for name in FACTS}
     build("again", "run", "--select", *HOURLY)
@@ -617,6 +630,10 @@ def hours(dbt, raw_tables):
     return found
 
 
+DIES = 2
+"""The random hour in which the build of order items ends between its rows and what it notes of them."""
+MOVES = {DIES: 921, DIES + 1: 905}
+"""To which order an item moves then, and back."""
 HOURS = ["first", "second", *(f"random {number}" for number in range(RANDOM_HOURS)), "again", "anew"]
 
 
@@ -741,6 +758,20 @@ def test_cases_happened(hours):
     assert second["fct_order_items"][9040]["has_order"] is False
     assert second["fct_charges"]["h904"]["customer_id"] is None
     assert first["fct_orders"][905]["charged_amount_usd"] == 0
+
+
+def test_all_is_searched_only_where_nothing_near_by_has_it(hours):
+    """By what each build asked: for an item of an order far away, and after a build that had died."""
+    for name, (hour, table) in {
+        "far": ("second", "raw_shop_mongodb.orders"),
+        "died": (f"random {DIES + 1}", "marts.fct_order_items"),
+    }.items():
+        assert any(searched.endswith(table) for searched in hours["searches"][hour]), name
+    assert hours["searches"]["again"] == set()
+    assert not any("marts" in table for table in hours["searches"][f"random {DIES}"])
+    assert hours["second"].built["fct_order_items"][9200]["order_date"] == date(2026, 1, 1)
+    moved = [hours[f"random {n}"].built["fct_order_items"][9210]["order_date"].month for n in MOVES]
+    assert moved == [2, 10]
 
 
 def test_deleted_customers_do_not_reach_the_mart(hours):

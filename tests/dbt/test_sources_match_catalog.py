@@ -31,8 +31,9 @@ def test_the_ledgers_are_described_as_the_warehouse_makes_them(parsed):
     books = {
         node["identifier"]: node for node in parsed["sources"].values() if node["source_name"] == models.OWN
     }
-    assert books.keys() == {names.LEDGER, names.BUILDS}
-    for name, layout in ((names.LEDGER, ledger.LAYOUT), (names.BUILDS, builds.LAYOUT)):
+    layouts = {names.LEDGER: ledger.LAYOUT, names.BUILDS: builds.LAYOUT, names.PLACES: builds.PLACES}
+    assert books.keys() == layouts.keys()
+    for name, layout in layouts.items():
         assert books[name]["schema"] == names.OPS
         columns = {c["name"]: c["data_type"] for c in books[name]["columns"].values()}
         assert columns.items() <= dict(flat(layout.fields)).items()

@@ -211,7 +211,7 @@ def _of_job(target: Any) -> str:
 
 
 def _role(text: str) -> str:
-    ledgers = ("load_ledger", "landed_objects", "build_ledger")
+    ledgers = ("load_ledger", "landed_objects", "build_ledger", "build_places")
     for role in ("lease__", *ledgers, "tideline_load", "tideline_ops", "raw_"):
         if role in text:
             return role.rstrip("_")

@@ -43,7 +43,11 @@ class Ledger:
     def ensure(self) -> None:
         """Make the ledger's tables, and dbt's own, where they are missing."""
         ensure_table(self._warehouse, self._table, LAYOUT)
-        for name, layout in ((names.LANDED_OBJECTS, objects.LAYOUT), (names.BUILDS, builds.LAYOUT)):
+        for name, layout in (
+            (names.LANDED_OBJECTS, objects.LAYOUT),
+            (names.BUILDS, builds.LAYOUT),
+            (names.PLACES, builds.PLACES),
+        ):
             ensure_table(self._warehouse, names.ops_table(name, self._warehouse.settings), layout)
 
     def state(self, past_at: datetime | None = None) -> dict[str, DatasetState]:

@@ -20,6 +20,7 @@ LOAD = "tideline_load"
 LEDGER = "load_ledger"
 LANDED_OBJECTS = "landed_objects"
 BUILDS = "build_ledger"
+PLACES = "build_places"
 _LABEL_LENGTH = 63  # BigQuery's limit on label keys and values
 
 

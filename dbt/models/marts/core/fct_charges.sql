@@ -5,7 +5,7 @@
         unique_key='charge_id',
         on_schema_change='append_new_columns',
         partition_by={'field': 'order_date', 'data_type': 'date', 'granularity': 'month'},
-        meta={'replaces': 'months'},
+        meta={'replaces': 'months', 'placed_by': 'created_at'},
         cluster_by=['order_id', 'charge_kind'],
     )
 }}
