@@ -80,6 +80,10 @@ bench-year: setup ## A year of hourly merges by BigQuery's billing rules: docs/b
 bench-year-models: setup ## A year of hourly dbt builds by the same rules: docs/bench-year-models.md; five minutes
 	@exec $(BIN)/python -m benchmarks.year_models --page $(ARGS)
 
+.PHONY: bench-year-builds
+bench-year-builds: setup ## Seconds of an hour's dbt build as that year goes by, on the emulator; ten minutes
+	@exec $(BIN)/python -m benchmarks.year_builds --page $(ARGS)
+
 image: ## Build the image, and those for Spark, with Docker; tagged with the commit
 	@for target in tideline spark dataproc; do \
 		name=tideline; [ "$$target" = tideline ] || name=tideline-$$target; \

@@ -5,30 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import fixtures
 from benchmarks.harness import Measured, RunError, Task, measure, perform
+from benchmarks.living import living
 from benchmarks.paths import CACHE, CATALOG, ROOT
 from benchmarks.servers import mongodb
 from devstack import airflow_home
-from devstack.shop.shop import Shop
-from devstack.stack import Stack
-from tideline.window import hour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from benchmarks.sections import Bench
-    from devstack.shop.targets import Targets
 
 API_ROWS = 810
 API_ROUNDS = 5
-SEED = 7
 ONE_MODEL = "fct_orders"
 PAGES_SCALE = 10
 DRIVER = ROOT / "tests" / "support"
@@ -68,13 +58,13 @@ def models(bench: Bench) -> Costs:
     """Seconds of `dbt build` on the emulator at SCALE=1: the first, the next hour's, one model by itself."""
     found: dict[str, Measured] = {}
     try:
-        with _living(bench, "models", scale=1) as world:
-            one = replace(world.build, arguments={**world.build.arguments, "select": ONE_MODEL})
+        bench.say("the models: filling the warehouse")
+        with living("models", scale=1, hours=2) as world:
             for hour, name in enumerate(("dbt_first", "dbt_hour")):
                 world.fill(hour)
                 bench.say(f"the models: {name}")
-                found[name] = measure(world.build, bench.servers.pids)
-            found["dbt_model"] = measure(one, bench.servers.pids)
+                found[name] = measure(world.build(), bench.servers.pids)
+            found["dbt_model"] = measure(world.build(select=ONE_MODEL), bench.servers.pids)
     except RunError as error:
         return {"dbt_hour": str(error)}
     costs: Costs = {name: run.wall_seconds for name, run in found.items()}
@@ -89,10 +79,11 @@ def pages(bench: Bench) -> Costs:
 
     try:
         python = install()
-        with _living(bench, "pages", scale=PAGES_SCALE) as world:
+        bench.say("the pages: filling the warehouse")
+        with living("pages", scale=PAGES_SCALE, hours=2) as world:
             world.fill(0)
             bench.say("the pages: dbt build")
-            perform(replace(world.build, arguments={**world.build.arguments, "tests": False}))
+            perform(world.build(tests=False))
             bench.say("the pages: in a browser")
             arguments = {
                 "warehouse": world.warehouse,
@@ -102,39 +93,6 @@ def pages(bench: Bench) -> Costs:
             return perform(Task("pages:show", arguments, environment={"PYTHONPATH": str(DRIVER)}))
     except (RunError, StackError) as error:
         return {"pages": str(error)}
-
-
-@dataclass(frozen=True)
-class _World:
-    """Servers with a living shop, and how its warehouse is filled and built."""
-
-    state: Path
-    shop: Shop
-    targets: Targets
-    environment: dict[str, str]
-    warehouse: str
-
-    @property
-    def build(self) -> Task:
-        return Task("models:build", {"target": str(self.state / "target")}, environment=self.environment)
-
-    def fill(self, hour: int) -> None:
-        """Let the shop live an hour, and merge everything up to its end."""
-        self.shop.advance(hour, self.targets)
-        end = self.shop.scope.anchor + timedelta(hours=hour + 1)
-        perform(Task("models:fill", {"end": end.isoformat()}, environment=self.environment))
-
-
-@contextmanager
-def _living(bench: Bench, name: str, *, scale: float) -> Iterator[_World]:
-    state = CACHE / name
-    shutil.rmtree(state, ignore_errors=True)
-    bench.say(f"the {name}: filling the warehouse")
-    with Stack(state, offline=True) as stack, stack.targets() as targets:
-        shop = Shop(SEED, scale, hour_of(datetime.now(UTC)) - timedelta(hours=2))
-        shop.open(targets)
-        environment = airflow_home.environment(state / "airflow", stack.environment, "local")
-        yield _World(state, shop, targets, environment, str(stack.warehouse_url))
 
 
 def _parse(bench: Bench) -> Costs:

@@ -12,13 +12,13 @@ import json
 import sys
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks import year, year_rules
-from benchmarks.harness import Task, perform
+from benchmarks.harness import perform
 from benchmarks.paths import CACHE, ROOT
 from benchmarks.scans import Reader, views
 from tideline.catalog.loader import load_catalog
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 CAPTURED = CACHE / "year-models-statements.json"
 RESULT = CACHE / "year-models.json"
-SCALE, SEED = 0.05, 7
+SCALE = 0.05
 TESTS, DAILY_TESTS = "data tests", "data tests, once a day"
 CALM = "4,000 orders an hour, old ones are never corrected"
 LOOKBACK_HOURS = 6
@@ -246,30 +246,16 @@ def _billed(statement: Statement, rows: Rows, *, pruned: bool = False) -> int:
 
 def capture() -> dict[str, Any]:
     """Three hours of a small shop on the emulator: the last build's statements, and the tables after it."""
-    from devstack import airflow_home
-    from devstack.shop.shop import Shop as LivingShop
-    from devstack.stack import Stack
-    from tideline.window import hour_of
+    from benchmarks.living import living
 
-    state = CACHE / "year-models"
-    anchor = hour_of(datetime.now(UTC)) - timedelta(hours=3)
-    with Stack(state, offline=True) as stack, stack.targets() as targets:
-        environment = airflow_home.environment(state / "airflow", stack.environment, "local")
-        shop = LivingShop(SEED, SCALE, anchor)
-        shop.open(targets)
-        for hour in range(
-            3
-        ):  # all rows of the first are as new as its newest, and looked at again by the second
-            shop.advance(hour, targets)
-            end = anchor + timedelta(hours=hour + 1)
-            perform(Task("models:fill", {"end": end.isoformat()}, environment=environment))
-            told = {"target": str(state / "target"), "statements": str(state / "statements.json")}
-            perform(Task("models:build", told | {"lookback_hours": 0}, environment=environment))
-        told["statements"] = str(state / "daily.json")
-        perform(Task("models:build", told | {"daily": True}, environment=environment))
-        found = _tables(
-            stack.warehouse_url or "", json.loads((state / "target" / "manifest.json").read_text())
-        )
+    with living("year-models", scale=SCALE, hours=3) as world:
+        state = world.state
+        for hour in range(3):
+            # all rows of the first are as new as its newest, and looked at again by the second
+            world.fill(hour)
+            perform(world.build(statements=str(state / "statements.json"), lookback_hours=0))
+        perform(world.build(statements=str(state / "daily.json"), lookback_hours=0, daily=True))
+        found = _tables(world.warehouse, json.loads((state / "target" / "manifest.json").read_text()))
     found["statements"] = json.loads((state / "statements.json").read_text())
     found["daily"] = json.loads((state / "daily.json").read_text())
     return found

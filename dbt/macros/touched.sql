@@ -21,7 +21,7 @@
     {%- if not execute or model.resource_type != 'model' -%}
         {{ return({'months': none, 'days': none, 'note': ''}) }}
     {%- endif -%}
-    {%- set asked = run_query(ledgers_since(loads, builds)) -%}
+    {%- set asked = run_query(ledgers_since(loads, builds, children is not none)) -%}
     {%- set said = namespace(as_of=none, since=none, whole=should_full_refresh(), ended=true) -%}
     {%- set months, unknown, days = [], {}, {} -%}
     {%- for id in loads -%}{%- do days.update({id: []}) -%}{%- endfor -%}
@@ -30,6 +30,7 @@
         {%- if kind == 'as_of' -%}{%- set said.as_of = found -%}
         {%- elif kind == 'since' -%}{%- set said.since = found -%}
         {%- elif kind == 'begun' -%}{%- set said.ended = false -%}
+        {%- elif kind == 'unplaced' -%}{%- set said.whole = true -%}
         {%- elif found == 'all' -%}{%- set said.whole = true -%}
         {%- elif kind == 'month' -%}{%- do months.append(found) -%}
         {%- else -%}
@@ -59,8 +60,8 @@
     {{ return({'months': firsts, 'days': days, 'note': '-- touched ' ~ firsts | join(' ') ~ ' as of ' ~ said.as_of}) }}
 {%- endmacro %}
 
-{#- One question to both ledgers. The look-backs are for what was committed later than it says. -#}
-{% macro ledgers_since(loads, builds) -%}
+{#- One question to the ledgers. The look-backs are for what was committed later than it says. -#}
+{% macro ledgers_since(loads, builds, is_placed) -%}
     with mark as (
         select
             max(logged_at) as built_at,
@@ -86,6 +87,16 @@
         and builds.model = '{{ this.identifier }}'
         and builds.logged_at > mark.built_at
         and {{ remembered('builds.logged_at') }}
+    {% if is_placed -%}
+    union all
+    select 'unplaced', '', '', ''
+    from (select 1) as one
+    where not exists (
+        select 1
+        from {{ source('tideline', 'build_places') }}
+        where model = '{{ this.identifier }}'
+    )
+    {%- endif %}
     {% if builds -%}
     union all
     select distinct 'month', '', coalesce(cast(builds.month as string), 'all'), ''

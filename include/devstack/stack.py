@@ -109,6 +109,12 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the servers that it has started."""
+        servers = tuple(server.process.pid for server in self._servers)
+        return servers if self._emulator is None else (*servers, self._emulator.process.pid)
+
     @contextmanager
     def targets(self) -> Iterator[Targets]:
         """Clients of the stand-ins that a shop may write to; None for every system that is somebody's own."""

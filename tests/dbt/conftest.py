@@ -142,6 +142,10 @@ class RawTables:
         table = names.ops_table(names.PLACES, self.settings).sql
         return [dict(row.items()) for row in self._query(f"select * from {table}")]
 
+    def lose_places(self, mart: str) -> None:
+        """Let nothing be known of where its rows lie."""
+        self._query(f"delete from {names.ops_table(names.PLACES, self.settings).sql} where model = '{mart}'")
+
     def let_die(self, mart: str, places: list[dict[str, Any]]) -> None:
         """Let the last build of a mart have ended after it had written its rows, when this was known of places."""
         self._fill(builds.PLACES.fields, names.ops_table(names.PLACES, self.settings).sql, places)

@@ -146,7 +146,7 @@ def first_hour(shop: RawShop, now: datetime) -> None:
         (912, 22),
     ):  # alone on their days: left alone, deleted, told shorter
         shop.merge(ORDERS, now, key, **order(day=day))
-    for key, month in ((920, 1), (921, 2)):  # alone in their months
+    for key, month in ((920, 1), (921, 2), (922, 3)):  # alone in their months
         shop.merge(ORDERS, now, key, **order(month=month))
     shop.merge(ITEMS, now, 9010, **item(901, quantity=3, unit_amount="9.99", discount_rate=0.15))
     shop.merge(ITEMS, now, 9011, **item(901))  # deleted in the second hour
@@ -179,6 +179,7 @@ def second_hour(shop: RawShop, now: datetime) -> None:
     # an old order, merged by a statement that began before what the first build saw and committed after it
     shop.merge(ORDERS, NOON - timedelta(hours=5, minutes=59), 909, **order(day=2))
     shop.merge(ITEMS, now, 9200, **item(920))  # of an order that is far from its own day
+    shop.merge(ITEMS, now, 9220, **item(9999))  # without an order, and moves later to one that is far
     shop.merge(ITEMS, now, 9210, **item(905))  # moves later to such an order, and back
     shop.merge(PRODUCTS, now, 77, title="late", category="hats", gender="kids", is_active=True)
 
@@ -554,82 +555,98 @@ class Hour:
     customers: set[str]
 
 
+class Life:
+    """A shop whose hours are merged and built one by one, and what was found after each."""
+
+    def __init__(self, dbt: Any, raw_tables: Any) -> None:
+        self._dbt, self._raw_tables = dbt, raw_tables
+        self.shop, self.found = RawShop(), {"touched": [], "searches": {}}
+        self._seen = {
+            "dim_customer_versions": Versions("customer", CUSTOMERS, customer_attributes),
+            "dim_product_versions": Versions("product", PRODUCTS, product_attributes),
+        }
+        self._ledger: list[dict[str, Any]] = []
+
+    def merge(self) -> None:
+        """Seven hours pass: what was merged before is out of the look-back, this is committed just within it."""
+        for dataset, rows in self.shop.tables.items():
+            self._raw_tables.fill(dataset, rows.values())
+        self._raw_tables.let_pass(timedelta(hours=7))
+        for load in self._ledger:
+            load["committed_at"] -= timedelta(hours=7)
+        self._ledger.extend(loads(self.shop, datetime.now(UTC) - timedelta(hours=12, minutes=50)))
+        self._raw_tables.fill_ledger(self._ledger)
+
+    def build(self, name: str, command: str, *arguments: str) -> None:
+        said = self._dbt.target / "logs" / "dbt.log"
+        before = len(said.read_text()) if said.exists() else 0
+        self._dbt.run(command, *arguments)
+        searched = re.findall(r"-- searches all of (.+)", said.read_text()[before:])
+        self.found["searches"][name] = {table.partition(".")[2].replace("`", "") for table in searched}
+        self.found[name] = read(self._raw_tables, self.shop, self._seen)
+
+    def random_hour(self, number: int, now: datetime, newest: datetime, chance: random.Random) -> None:
+        """What happens in it by chance, and the cases that it is there for."""
+        random_rows(self.shop, now, chance, newest)
+        if number == 0:  # articles that sold in months which nobody touches
+            self.shop.merge(PRODUCTS, now, 3, category="socks")
+            self.shop.delete(PRODUCTS, now, 2)
+        self.shop.other_partitions = OTHER_PARTITIONS.get(number, {})
+        if number == 0:
+            self.shop.merge(ITEMS, now, 9220, order_id=922)
+        if number in MOVES:
+            self.shop.merge(ITEMS, now, 9210, order_id=MOVES[number])
+        self.merge()
+        if number == 1:  # an hour whose run ended early: what it built tells the next one
+            self._dbt.run("run", "--select", "fct_order_items", "fct_charges", "dim_products")
+            random_rows(self.shop, now, chance, newest)
+            self.merge()
+        places = self._raw_tables.places()
+        self.build(f"random {number}", "run", "--select", *HOURLY)
+        touched = re.findall(r"-- touched (.*) as of", merge_of(self._dbt, "fct_orders", "compiled"))
+        self.found["touched"].append(touched)
+        if number == DIES:
+            self._raw_tables.let_die("fct_order_items", places)
+
+
 @pytest.fixture(scope="module")
 def hours(dbt, raw_tables):
     """Hand-made and random hours and one in which nothing happens, built one by one, then from nothing."""
-    shop, chance, found = RawShop(), random.Random(20261120), {"touched": [], "searches": {}}
-    seen = {
-        "dim_customer_versions": Versions("customer", CUSTOMERS, customer_attributes),
-        "dim_product_versions": Versions("product", PRODUCTS, product_attributes),
-    }
-
-    ledger: list[dict[str, Any]] = []
-
-    def merge() -> None:
-        for dataset, rows in shop.tables.items():
-            raw_tables.fill(dataset, rows.values())
-        # seven hours pass; what was merged before them is out of the look-back, and this was committed just within it
-        raw_tables.let_pass(timedelta(hours=7))
-        for load in ledger:
-            load["committed_at"] -= timedelta(hours=7)
-        ledger.extend(loads(shop, datetime.now(UTC) - timedelta(hours=12, minutes=50)))
-        raw_tables.fill_ledger(ledger)
-
-    def build(name: str, command: str, *arguments: str) -> None:
-        said = dbt.target / "logs" / "dbt.log"
-        before = len(said.read_text()) if said.exists() else 0
-        dbt.run(command, *arguments)
-        searched = re.findall(r"-- searches all of (.+)", said.read_text()[before:])
-        found["searches"][name] = {table.partition(".")[2].replace("`", "") for table in searched}
-        found[name] = read(raw_tables, shop, seen)
-
+    chance, life = random.Random(20261120), Life(dbt, raw_tables)
+    shop, found = life.shop, life.found
     random_rows(shop, NOON - timedelta(days=3), chance)
     first_hour(shop, NOON - timedelta(days=2))
-    merge()
-    build("first", "build")
+    life.merge()
+    life.build("first", "build")
     raw_tables.forget("dim_customer_versions", "customer_since", "customer_id in ('c1', 'c2')")
     second_hour(shop, NOON + timedelta(hours=1))
     random_rows(shop, NOON + timedelta(hours=1), chance, NOON)
-    merge()
-    build("second", "build", "--exclude", "resource_type:unit_test")
+    life.merge()
+    life.build("second", "build", "--exclude", "resource_type:unit_test")
     found["compiled second"] = merge_of(dbt, "fct_order_status_changes", "compiled")
     newest = NOON + timedelta(hours=1)
     for number in range(RANDOM_HOURS):
         now = newest + timedelta(hours=chance.choice((1, 2, 29)))
-        random_rows(shop, now, chance, newest)
-        if number == 0:  # articles that sold in months which nobody touches
-            shop.merge(PRODUCTS, now, 3, category="socks")
-            shop.delete(PRODUCTS, now, 2)
-        shop.other_partitions = OTHER_PARTITIONS.get(number, {})
-        if number in MOVES:
-            shop.merge(ITEMS, now, 9210, order_id=MOVES[number])
-        merge()
-        places = raw_tables.places()
-        if number == 1:  # an hour whose run ended early: what it built tells the next one
-            dbt.run("run", "--select", "fct_order_items", "fct_charges", "dim_products")
-            random_rows(shop, now, chance, newest)
-            merge()
-        build(f"random {number}", "run", "--select", *HOURLY)
-        found["touched"].append(re.findall(r"-- touched (.*) as of", merge_of(dbt, "fct_orders", "compiled")))
-        if number == DIES:
-            raw_tables.let_die("fct_order_items", places)
+        life.random_hour(number, now, newest, chance)
         newest = now
     found["merge"] = {name: merge_of(dbt, name) for name in FACTS}
-    build("again", "run", "--select", *HOURLY)
+    life.build("again", "run", "--select", *HOURLY)
     raw_tables.let_pass(timedelta(hours=7))
     raw_tables.change_code("rpt_daily_payments")
     raw_tables.log_builds("fct_orders", "rpt_daily_geography", OTHER_BUILDS)
-    dbt.run("compile", "--select", "rpt_daily_payments", "rpt_daily_geography")
+    raw_tables.lose_places("fct_charges")
+    dbt.run("compile", "--select", *ALTERED)
+    texts = compiled(dbt)
     found["after a change of code"] = {
-        name: re.findall(r"-- touched (.*)as of", text)
-        for name, text in compiled(dbt).items()
-        if name in ("rpt_daily_payments", "rpt_daily_geography")
+        name: re.findall(r"-- touched (.*)as of", texts[name]) for name in ALTERED
     }
-    build("anew", "run", "--full-refresh", "--select", *HOURLY)
+    life.build("anew", "run", "--full-refresh", "--select", *HOURLY)
     found["compiled"] = compiled(dbt)
     return found
 
 
+ALTERED = ("rpt_daily_payments", "rpt_daily_geography", "fct_charges", "fct_order_items")
+"""What is looked at after a change of code, of another model's builds and of places."""
 DIES = 2
 """The random hour in which the build of order items ends between its rows and what it notes of them."""
 MOVES = {DIES: 921, DIES + 1: 905}
@@ -704,7 +721,8 @@ def report_of(name: str) -> str:
 def compiled(dbt: Any) -> dict[str, str]:
     """The SELECT of every model and test of the last runs."""
     files = (dbt.target / "compiled").rglob("*.sql")
-    return {file.stem: file.read_text() for file in files if "dim_dates" not in file.stem}
+    others = ("dim_dates", "unit_tests.yml")
+    return {file.stem: file.read_text() for file in files if not any(name in str(file) for name in others)}
 
 
 def merge_of(dbt: Any, name: str, folder: str = "run") -> str:
@@ -772,6 +790,8 @@ def test_all_is_searched_only_where_nothing_near_by_has_it(hours):
     assert hours["second"].built["fct_order_items"][9200]["order_date"] == date(2026, 1, 1)
     moved = [hours[f"random {n}"].built["fct_order_items"][9210]["order_date"].month for n in MOVES]
     assert moved == [2, 10]
+    assert hours["second"].built["fct_order_items"][9220]["has_order"] is False
+    assert hours["random 0"].built["fct_order_items"][9220]["order_date"] == date(2026, 3, 1)
 
 
 def test_deleted_customers_do_not_reach_the_mart(hours):
@@ -878,6 +898,13 @@ def test_a_model_whose_code_or_seed_changed_is_built_whole(hours):
     assert said["rpt_daily_payments"] == ["all "]
     (of_same_code,) = said["rpt_daily_geography"]
     assert "all" not in of_same_code
+
+
+def test_a_fact_whose_places_were_lost_is_built_whole(hours):
+    said = hours["after a change of code"]
+    assert said["fct_charges"] == ["all "]
+    (of_known_places,) = said["fct_order_items"]
+    assert "all" not in of_known_places
 
 
 def test_what_was_deleted_or_told_shorter_is_gone(hours):

@@ -82,7 +82,7 @@ class _Hour:
         known = self._volumes.orders + self._plan.hour * new
         for number in range(known + 1, known + new + 1):
             self._place(number, is_late=number <= known + LATE_ORDERS)
-        recent = max(1, known - known // 3)
+        recent = max(1, known - (known - self._volumes.settled_orders) // 3)
         for number in sample(self._random, recent, known - recent + 1, self._volumes.hourly(CHANGED_ORDERS)):
             self._advance(number, self._draft.stamp(MS))
         for number in sample(self._random, 1, recent, LATE_ORDERS):
@@ -121,8 +121,9 @@ class _Hour:
 
     def charges(self) -> None:
         """Older charges that the processor settles."""
-        wanted = self._volumes.hourly(SETTLED_CHARGES)
-        for number in sample(self._random, 1, self._volumes.orders, min(2 * wanted, self._volumes.orders)):
+        wanted, settled_orders = self._volumes.hourly(SETTLED_CHARGES), self._volumes.settled_orders
+        living = self._volumes.orders - settled_orders
+        for number in sample(self._random, settled_orders + 1, living, min(2 * wanted, living)):
             paid = self._world.bundle(number).charges
             if paid and paid[0].row["id"] not in self._plan.changed[CHARGES]:
                 found = self._draft.newest(CHARGES, paid[0].row["id"])

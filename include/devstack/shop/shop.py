@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from devstack.shop.api_rows import ApiState
 from devstack.shop.history import history_bad, write_history
 from devstack.shop.hours import plan_hour
-from devstack.shop.scope import CHARGES, CUSTOMERS, ORDERS, Row, Scope
+from devstack.shop.scope import CHARGES, CUSTOMERS, HISTORY_DAYS, ORDERS, Row, Scope
 from devstack.shop.world import DATASETS, HourPlan, Key, World
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ class Shop:
         seed: What everything is made from.
         scale: 1 is about 10 k orders, 25 k order items, 4 k customers, 12 k charges and 500 products.
         anchor: The beginning of hour 0: a full hour in UTC.
+        history_days: How long before it the first order was placed; a longer history has more of
+            everything, and its hours change as much.
 
     Raises:
-        ValueError: The anchor is not a full hour in UTC, or the scale not positive.
+        ValueError: The anchor is not a full hour in UTC, or the scale or the history not positive.
     """
 
-    def __init__(self, seed: int, scale: float, anchor: datetime) -> None:
-        self.scope = Scope(seed, scale, anchor)
+    def __init__(self, seed: int, scale: float, anchor: datetime, history_days: int = HISTORY_DAYS) -> None:
+        self.scope = Scope(seed, scale, anchor, history_days)
         self._world = World(self.scope)
         self._api = ApiState(seed)
         self._history_bad = history_bad(self.scope)

@@ -1,7 +1,8 @@
-"""The tables in which dbt notes what it builds: which months it touched, up to when, and where rows lie. Knows no client.
+"""The tables in which dbt notes what it builds: which months it touched, up to when, where rows lie.
 
-Tideline only makes them: nothing here reads or writes one. A model that is touched and not built since
-has begun to write and not ended, so whoever reads it takes what it touched in with the next build.
+Tideline only makes them: nothing here reads or writes one, or knows a client. A model that is touched and
+not built since has begun to write and not ended, so whoever reads it takes what it touched in with the next
+build.
 """
 
 from __future__ import annotations
@@ -41,8 +42,11 @@ PLACES = Layout(
     fields=(
         Field("model", "STRING", REQUIRED, description="The model, as dbt calls it."),
         Field("day", "DATE", description="On which its rows were created; NULL where they do not say."),
-        Field("month", "DATE", REQUIRED, description="First day of a month in which some of them lie, or lay."),
+        Field(
+            "month", "DATE", REQUIRED, description="First day of a month in which some of them lie, or lay."
+        ),
     ),
     clustering=("model", "day"),
-    description="In which months of a fact the rows of a day of its raw table lie; dbt's models write it themselves.",
+    description="In which months of a fact the rows of a day of its raw table lie. "
+    "dbt's models write it themselves.",
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devstack.shop import DATASETS, Shop, Targets
+from devstack.shop.hours import LATE_ORDERS
 from devstack.shop.scope import CHARGES, CUSTOMERS, ORDER_ITEMS, ORDERS, PRODUCTS
 from devstack.shop.targets import batches
 from devstack.shop.world import Draft, HourPlan
@@ -242,6 +243,11 @@ def test_a_shop_that_cannot_be_is_refused(anchor: datetime, scale: float) -> Non
         Shop(1, scale, anchor)
 
 
+def test_a_shop_without_history_is_refused() -> None:
+    with pytest.raises(ValueError, match="the shop's history must be above 0 days, not 0"):
+        Shop(1, 1.0, ANCHOR, 0)
+
+
 def test_scale_one_has_the_promised_size() -> None:
     counts = {dataset_id: sum(1 for _ in Shop(1, 1.0, ANCHOR).rows(dataset_id, -1)) for dataset_id in STAMPED}
     assert counts[ORDERS] == 10_000
@@ -249,6 +255,22 @@ def test_scale_one_has_the_promised_size() -> None:
     assert counts[PRODUCTS] == 500
     assert 24_000 < counts[ORDER_ITEMS] < 26_000
     assert 11_000 < counts[CHARGES] < 13_000
+
+
+def test_a_longer_history_has_more_rows_and_hours_that_change_as_many() -> None:
+    shops = [Shop(1, 0.5, ANCHOR, days) for days in (400, 800)]
+    history = [shop.truth(-1) for shop in shops]
+    first = [min(row["order_date"] for row in truth[ORDERS].values()) for truth in history]
+    assert [(ANCHOR.date() - day).days for day in first] == [400, 800]
+    for dataset_id in (ORDERS, CUSTOMERS, PRODUCTS):
+        short, long = (len(truth[dataset_id]) for truth in history)
+        assert long == 2 * short
+    for dataset_id in (ORDERS, CHARGES, ORDER_ITEMS):
+        short, long = (len(shop._plan(0).changed[dataset_id]) for shop in shops)
+        assert 0.8 * short < long < 1.25 * short
+    old = ANCHOR.date() - timedelta(days=400)
+    changed = [row.row["order_date"] for row in shops[1]._plan(0).changed[ORDERS].values()]
+    assert sum(day < old for day in changed) <= LATE_ORDERS, "no more than one of a shorter history"
 
 
 def test_the_history_streams() -> None:
