@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from devstack.run import open_shop, scale, whole_number
 from devstack.servers import s3
 from devstack.shop.shop import Shop
+from devstack.shop.world import DATASETS
 from devstack.stack import Stack
 from tideline.errors import SettingsError
 from tideline.window import HOUR, format_instant, hour_of, parse_instant
@@ -77,7 +78,9 @@ def verify(state: Path, end: str) -> int:
     if not 0 <= hour <= last:
         raise SettingsError(f"the shop was not yet, or no longer, at {end}", remedy="name a full hour since")
     shop = Shop(SEED, scale(), anchor)
-    counts = {dataset_id: _difference(dataset_id, rows) for dataset_id, rows in shop.truth(hour).items()}
+    counts = {
+        dataset_id: _difference(dataset_id, dict(shop.rows(dataset_id, hour))) for dataset_id in DATASETS
+    }
     wrong = {dataset_id: found for dataset_id, found in counts.items() if found["different"]}
     summary = {"end": format_instant(anchor + (hour + 1) * HOUR), "equal": not wrong, "datasets": counts}
     print(json.dumps(summary))
