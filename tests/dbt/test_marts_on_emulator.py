@@ -593,7 +593,6 @@ class Life:
         if number == 0:  # articles that sold in months which nobody touches
             self.shop.merge(PRODUCTS, now, 3, category="socks")
             self.shop.delete(PRODUCTS, now, 2)
-            self.shop.merge(ITEMS, now, 9220, order_id=922)
         self.shop.other_partitions = OTHER_PARTITIONS.get(number, {})
         if number in MOVES:
             self.shop.merge(ITEMS, now, 9210, order_id=MOVES[number])
@@ -631,6 +630,10 @@ def hours(dbt, raw_tables):
         life.random_hour(number, now, newest, chance)
         newest = now
     found["merge"] = {name: merge_of(dbt, name) for name in FACTS}
+    shop.other_partitions = {}
+    shop.merge(ITEMS, newest, 9220, order_id=922)
+    life.merge()
+    life.build("quiet", "run", "--select", *HOURLY)
     life.build("again", "run", "--select", *HOURLY)
     raw_tables.let_pass(timedelta(hours=7))
     raw_tables.change_code("rpt_daily_payments")
@@ -652,7 +655,7 @@ DIES = 2
 """The random hour in which the build of order items ends between its rows and what it notes of them."""
 MOVES = {DIES: 921, DIES + 1: 905}
 """To which order an item moves then, and back."""
-HOURS = ["first", "second", *(f"random {number}" for number in range(RANDOM_HOURS)), "again", "anew"]
+HOURS = ["first", "second", *(f"random {number}" for number in range(RANDOM_HOURS)), "quiet", "again", "anew"]
 
 
 def loads(shop: RawShop, committed_at: datetime) -> list[dict[str, Any]]:
@@ -780,10 +783,11 @@ def test_cases_happened(hours):
 
 
 def test_all_is_searched_only_where_nothing_near_by_has_it(hours):
-    """By what each build asked: for an item of an order far away, and after a build that had died."""
+    """By what each build asked: for items of orders far away, one of which had none, and after one that had died."""
     for name, (hour, table) in {
         "far": ("second", "raw_shop_mongodb.orders"),
         "died": (f"random {DIES + 1}", "marts.fct_order_items"),
+        "orphan": ("quiet", "raw_shop_mongodb.orders"),
     }.items():
         assert any(searched.endswith(table) for searched in hours["searches"][hour]), name
     assert hours["searches"]["again"] == set()
@@ -792,7 +796,7 @@ def test_all_is_searched_only_where_nothing_near_by_has_it(hours):
     moved = [hours[f"random {n}"].built["fct_order_items"][9210]["order_date"].month for n in MOVES]
     assert moved == [2, 10]
     assert hours["second"].built["fct_order_items"][9220]["has_order"] is False
-    assert hours["random 0"].built["fct_order_items"][9220]["order_date"] == date(2026, 3, 1)
+    assert hours["quiet"].built["fct_order_items"][9220]["order_date"] == date(2026, 3, 1)
 
 
 def test_deleted_customers_do_not_reach_the_mart(hours):
