@@ -84,6 +84,10 @@ bench-year-models: setup ## A year of hourly dbt builds by the same rules: docs/
 bench-year-builds: setup ## Seconds of an hour's dbt build as that year goes by, on the emulator; ten minutes
 	@exec $(BIN)/python -m benchmarks.year_builds --page $(ARGS)
 
+.PHONY: large-shop
+large-shop: setup ## Hours of a shop of a million orders, held against its truth; ARGS="--scale 10" for a tenth
+	@exec $(BIN)/python -m benchmarks.large_shop $(ARGS)
+
 image: ## Build the image, and those for Spark, with Docker; tagged with the commit
 	@for target in tideline spark dataproc; do \
 		name=tideline; [ "$$target" = tideline ] || name=tideline-$$target; \

@@ -79,7 +79,7 @@ def verify(state: Path, end: str) -> int:
         raise SettingsError(f"the shop was not yet, or no longer, at {end}", remedy="name a full hour since")
     shop = Shop(SEED, scale(), anchor)
     counts = {
-        dataset_id: _difference(dataset_id, dict(shop.rows(dataset_id, hour))) for dataset_id in DATASETS
+        dataset_id: difference(dataset_id, dict(shop.rows(dataset_id, hour))) for dataset_id in DATASETS
     }
     wrong = {dataset_id: found for dataset_id, found in counts.items() if found["different"]}
     summary = {"end": format_instant(anchor + (hour + 1) * HOUR), "equal": not wrong, "datasets": counts}
@@ -92,7 +92,7 @@ def _advance(shop: Shop, hour: int, targets: Targets, state: Path) -> None:
     (state / CLOCK).write_text(json.dumps({"anchor": format_instant(shop.scope.anchor), "hour": hour}))
 
 
-def _difference(dataset_id: str, expected: dict[Any, dict[str, Any]]) -> dict[str, int]:
+def difference(dataset_id: str, expected: dict[Any, dict[str, Any]]) -> dict[str, int]:
     """How many rows the warehouse has, and how many keys are missing, too many, or say something else."""
     from tideline import connections
     from tideline.warehouse.names import raw_table
