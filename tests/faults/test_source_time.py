@@ -251,6 +251,35 @@ def test_an_object_under_an_old_name_is_read_whenever_it_appears(faults, arena, 
     faults.tried()
 
 
+def put_version(lane, name, note):
+    """Write an object whose one row carries the stamp that all have; when it was written, by the bucket's clock."""
+    client, key = s3_client(lane.servers.s3), f"{lane.name}/{name}.csv"
+    body = f"id,note,amount,updated_at\n1,{note},1,2001-01-01T00:00:00Z\n".encode()
+    client.put_object(Bucket="fault-drops", Key=key, Body=body)
+    return client.head_object(Bucket="fault-drops", Key=key)["LastModified"]
+
+
+def test_an_object_that_is_read_again_is_no_newer_than_those_written_after_it(faults, arena):
+    """Two versions of a row with equal stamps; the window of the first is named once both are merged."""
+    lane = arena.lane()
+    with lane.deployment() as deployment:
+        dataset_id = lane.dataset_id("s3_csv")
+        first = put_version(lane, "b", "old")
+        run(deployment, lane.request("s3_csv", 0))
+        while put_version(lane, "a", "new") == first:
+            pass  # the bucket counts whole seconds
+        run(deployment, lane.request("s3_csv", 1))
+        before = look(deployment, dataset_id)
+        assert [found["note"] for found in before.live.values()] == ["new"]
+        again = replace(
+            lane.request("s3_csv", 1), kind="backfill", interval=(first, first + timedelta(seconds=1))
+        )
+        (load,) = run(deployment, again).values()
+        assert load["landed"] == 1
+        check_unmoved(faults, before, look(deployment, dataset_id))
+    faults.tried()
+
+
 # --- days on which clocks are changed ----------------------------------------------------------------------
 
 ZONES = {

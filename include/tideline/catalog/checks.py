@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tideline.catalog.column import Column, Finding
-    from tideline.catalog.model import Catalog, CsvDataset, Dataset, HttpDataset, Source
+    from tideline.catalog.model import Catalog, CsvDataset, Dataset, HttpDataset, MongoDataset, Source
 
 _COMPARABLE = ("string", "int64", "numeric", "bignumeric", "bool", "date", "timestamp")
 """The types that BigQuery can cluster by and that compare with plain equality: no floats, no blobs."""
@@ -109,6 +109,19 @@ def _partition(dataset: Dataset, known: dict[str, Column]) -> Iterator[Finding]:
             ("partition", "granularity"),
             f"found hour, and {column.name} is a date; write day, month or year",
         )
+
+
+def check_mongodb(dataset: MongoDataset) -> Iterator[Finding]:
+    """A change column that MongoDB cannot be asked for by its name: windows would read other documents, or none."""
+    for index, column in enumerate(dataset.columns):
+        field = column.field
+        if column.name == dataset.change_column and ("." in field or "\0" in field or field[:1] in ("", "$")):
+            yield (
+                ("columns", index, "field"),
+                f'found "{field}", and MongoDB is asked for changes by this name, where a dot leads into a record '
+                "and a $ is an operator; name a plain field of the document itself, or no change_column: "
+                "then every run reads the whole collection",
+            )
 
 
 def check_csv(dataset: CsvDataset) -> Iterator[Finding]:

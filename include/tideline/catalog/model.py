@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from tideline.catalog.checks import check_catalog, check_csv, check_dataset, check_http
+from tideline.catalog.checks import check_catalog, check_csv, check_dataset, check_http, check_mongodb
 from tideline.catalog.column import (
     METADATA_COLUMNS,
     RESERVED_PREFIXES,
@@ -184,6 +184,11 @@ class MongoDataset(Dataset):
     def shows_absence(self) -> bool:
         """See `Dataset.shows_absence`."""
         return self.change_column is None and self.deletes == "track"
+
+    @model_validator(mode="after")
+    def _fits_mongodb(self) -> Self:
+        refuse(check_mongodb(self))
+        return self
 
 
 class CsvDataset(Dataset):

@@ -68,6 +68,15 @@ class Manifest:
         """The size of all parts as stored."""
         return sum(part.bytes for part in self.parts)
 
+    def seen_at(self, part: Part) -> datetime:
+        """When what the part holds was the source's state: an object's when it was written, else when it was read.
+
+        An object may be read again, or late, beside others that were written after it: its rows are not
+        newer for that.
+        """
+        written_at = part.origin.get("last_modified")
+        return self.extracted_at if written_at is None else parse_instant(written_at)
+
     def to_bytes(self) -> builtins.bytes:
         """Indented JSON, keys in the order of the fields."""
         body = {

@@ -49,7 +49,7 @@ class Absences:
         return f"{seen_before} AND NOT ({self._is_refused(dataset)})" if self.refused else seen_before
 
     def _is_refused(self, dataset: Dataset) -> str:
-        types = [declared(dataset.column(name)).item_sql for name in dataset.key]
+        types = [declared(dataset.column(name)).bare_sql for name in dataset.key]
         return " OR ".join(
             " AND ".join(
                 f"t.{quote(name)} = CAST({literal(text)} AS {kind})"

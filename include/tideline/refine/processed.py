@@ -6,7 +6,7 @@ One row group is encoded, in a thread of its own, while the next is gathered: tw
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,8 @@ from tideline.refine.parquet import DEFAULT_LIMITS, ParquetLimits, encoded_bytes
 if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
+
+    from numpy.typing import NDArray
 
     from tideline.catalog.model import AnyDataset
     from tideline.lake.manifest import Part
@@ -34,7 +36,6 @@ class ProcessedWriter:
 
     Args:
         dataset: What the rows belong to.
-        extracted_at: The clock just before the source was first read.
         parts: Where row groups go. Nobody else may use it until this is closed.
         limits: When a row group is full.
     """
@@ -42,15 +43,13 @@ class ProcessedWriter:
     def __init__(
         self,
         dataset: AnyDataset,
-        extracted_at: datetime,
         parts: PartWriter,
         limits: ParquetLimits = DEFAULT_LIMITS,
     ) -> None:
         self._schema = _written_schema(dataset)
-        self._extracted_at = micros(extracted_at)
         self._parts = parts
         self._limits = limits
-        self._gathered: list[tuple[pa.RecordBatch, str]] = []
+        self._gathered: list[tuple[pa.RecordBatch, str, int]] = []
         self._memory = 0
         self._density = 1.0
         """Encoded bytes per byte in memory, of a sample."""
@@ -67,15 +66,15 @@ class ProcessedWriter:
         self._encoder.shutdown(wait=True, cancel_futures=True)
         self._parts.abandon()
 
-    def add(self, batch: pa.RecordBatch, raw_uri: str) -> None:
-        """Take rows that were decoded from the raw part at that URI.
+    def add(self, batch: pa.RecordBatch, raw_uri: str, seen_at: datetime) -> None:
+        """Take rows that were decoded from the raw part at that URI, and were so at the source at that instant.
 
         Raises:
             TidelineError: What writing an earlier row group raised.
         """
         if not batch.num_rows:
             return
-        self._gathered.append((batch, raw_uri))
+        self._gathered.append((batch, raw_uri, micros(seen_at)))
         self._memory += batch.nbytes
         if self._memory >= _SAMPLE_BYTES and not self._sampled:
             self._sampled = True
@@ -110,21 +109,26 @@ class ProcessedWriter:
             encoding.result()
 
     def _table(self) -> pa.Table:
-        table = pa.Table.from_batches([batch for batch, _ in self._gathered])
-        lineage = {"_raw_uri": self._raw_uris(), "_extracted_at": self._clocks(table.num_rows)}
+        table = pa.Table.from_batches([batch for batch, *_ in self._gathered])
+        lineage = {"_raw_uri": self._raw_uris(), "_extracted_at": self._clocks()}
         columns = [lineage[name] if name in lineage else table.column(name) for name in self._schema.names]
         return pa.Table.from_arrays(columns, schema=self._schema)
 
     def _raw_uris(self) -> pa.Array:
         """As a dictionary, so that Parquet takes one number per row and a batch costs nothing."""
         codes: dict[str, int] = {}
-        each = [codes.setdefault(uri, len(codes)) for _, uri in self._gathered]
-        rows = np.repeat(np.array(each, np.int32), [batch.num_rows for batch, _ in self._gathered])
+        each = [codes.setdefault(uri, len(codes)) for _, uri, _ in self._gathered]
         texts = arrays.variable(pa.string(), [uri.encode() for uri in codes])
-        return pa.DictionaryArray.from_arrays(arrays.fixed(pa.int32(), rows, None), texts)
+        rows = arrays.fixed(pa.int32(), self._of_each_row(np.array(each, np.int32)), None)
+        return pa.DictionaryArray.from_arrays(rows, texts)
 
-    def _clocks(self, rows: int) -> pa.Array:
-        return arrays.fixed(pa.timestamp("us", "UTC"), np.full(rows, self._extracted_at), None)
+    def _clocks(self) -> pa.Array:
+        clocks = np.array([clock for *_, clock in self._gathered], np.int64)
+        return arrays.fixed(pa.timestamp("us", "UTC"), self._of_each_row(clocks), None)
+
+    def _of_each_row(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What each batch has, for each of its rows."""
+        return np.repeat(values, [batch.num_rows for batch, *_ in self._gathered])
 
 
 def _give_back() -> None:

@@ -91,13 +91,13 @@ def refine(
     tally, refused_keys = Tally(dataset, landed.extracted_at), RefusedKeys(dataset)
     refused = QuarantineWriter(attempt.folder, attempt.part_writer(quarantine, limits))
     with (
-        ProcessedWriter(dataset, landed.extracted_at, attempt.part_writer(processed, limits), limits) as rows,
+        ProcessedWriter(dataset, attempt.part_writer(processed, limits), limits) as rows,
         refused,
         closing(decoded_parts(dataset, landed, raw, object_bytes, engine)) as decoded_batches,
     ):
         for part, decoded in decoded_batches:
             tally.add(decoded)
-            rows.add(decoded.batch, part.uri)
+            rows.add(decoded.batch, part.uri, landed.seen_at(part))
             refused.add(decoded.rejects, part.uri)
             refused_keys.add(decoded.rejects)
         _check_landed_count(tally, attempt)

@@ -150,11 +150,20 @@ def _has_widened(old: Field, new: Field) -> bool:
 def _rebuild(field: Field, wanted: Field | None, layout: Layout, table: TableName) -> str:
     """The statement that makes room for the change; what does not fit becomes NULL until it is replayed."""
     column = quote(field.name)
-    if wanted is None or "RECORD" in (field.type, wanted.type) or REPEATED in (field.mode, wanted.mode):
+    if wanted is None or not _can_be_cast(field, wanted):
         columns = f"* EXCEPT ({column})"
     else:
-        cast = f"SAFE_CAST({column} AS {wanted.item_sql})"  # which rounds, and cuts times off
-        exact = f"SAFE_CAST({cast} AS {field.item_sql}) = {column}"
+        cast = f"SAFE_CAST({column} AS {wanted.bare_sql})"  # which rounds, and cuts times off
+        exact = f"SAFE_CAST({cast} AS {field.bare_sql}) = {column}"
         columns = f"* REPLACE (IF({exact}, {cast}, NULL) AS {column})"
     clauses = f" {layout.clauses}" if layout.clauses else ""
     return f"CREATE OR REPLACE TABLE {table.sql}{clauses} AS SELECT {columns} FROM {table.sql}"  # noqa: S608
+
+
+def _can_be_cast(field: Field, wanted: Field) -> bool:
+    """Whether one scalar becomes another: a cast to a decimal of so many digits is none that BigQuery takes."""
+    return (
+        "RECORD" not in (field.type, wanted.type)
+        and REPEATED not in (field.mode, wanted.mode)
+        and wanted.precision is None
+    )

@@ -21,6 +21,9 @@ LEDGER = "load_ledger"
 LANDED_OBJECTS = "landed_objects"
 BUILDS = "build_ledger"
 PLACES = "build_places"
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {
+    ord(char): f"\\{escape}" for char, escape in {"\\": "\\", "'": "'", "\n": "n", "\r": "r"}.items()
+}
 _LABEL_LENGTH = 63  # BigQuery's limit on label keys and values
 
 
@@ -48,9 +51,8 @@ def quote(identifier: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A string literal."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
-    return f"'{escaped}'"
+    """A string literal; control characters, which an SQL text does not have, are escaped too."""
+    return f"'{text.translate(_ESCAPES)}'"
 
 
 def raw_table(dataset: Dataset, settings: Settings) -> TableName:

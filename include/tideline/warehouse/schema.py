@@ -54,7 +54,7 @@ class Field:
 
     @property
     def bare_sql(self) -> str:
-        """The type as SQL spells it, without digits: what a cast of NULL needs."""
+        """The type as SQL spells it, without digits: BigQuery takes none in a cast."""
         fields = (f"{quote(f.name)} {f.bare_sql}" for f in self.fields)
         item = f"STRUCT<{', '.join(fields)}>" if self.type == "RECORD" else self.type
         return f"ARRAY<{item}>" if self.mode == REPEATED else item

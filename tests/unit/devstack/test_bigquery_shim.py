@@ -113,6 +113,18 @@ def decimal_width(probe: Probe, folder: Path) -> bool:
     return probe.query(sql) == [(Decimal("1.23456789"), Decimal("1.0123456789"))]
 
 
+def cast_digits(probe, folder):
+    (row,) = probe.query("select cast('1.25' as numeric), 'cast(x as numeric(12, 2))'")
+    for sql in ("cast('1.25' as numeric(12, 2))", "safe_cast(1 as string(3))", "1 + cast('1' as bignumeric(9, 1))"):
+        try:
+            probe.query(f"select {sql}")
+        except exceptions.BadRequest as error:
+            assert "Parameterized types" in str(error)
+        else:
+            return False
+    return row[0] == Decimal("1.25")
+
+
 def array_agg_distinct(probe: Probe, folder: Path) -> bool:
     sql = "select array_agg(distinct x ignore nulls) from unnest([1, null, 1]) as x"
     return not probe.refuses(lambda: probe.query(sql)) and probe.query(sql) == [([1],)]
@@ -289,6 +301,7 @@ CHECKS = [
     upload_media_types,
     ctas_parentheses,
     decimal_width,
+    cast_digits,
     array_agg_distinct,
     starred_records,
     names_in_lower_case,

@@ -8,7 +8,7 @@ import hashlib
 import io
 import tempfile
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -135,23 +135,24 @@ def test_encoded_bytes_are_those_before_compression() -> None:
 
 
 def processed(lake: Any, dataset: CsvDataset, **limits: Any) -> ProcessedWriter:
-    return ProcessedWriter(dataset, CLOCK, writer(lake, **limits), ParquetLimits(**limits))
+    return ProcessedWriter(dataset, writer(lake, **limits), ParquetLimits(**limits))
 
 
 def test_processed_rows_carry_their_lineage(lake: Any, csv_dataset: Callable[..., CsvDataset]) -> None:
     dataset = csv_dataset()
     with processed(lake, dataset) as rows:
-        rows.add(batch_of(0, 2, dataset), "s3://raw/a")
-        rows.add(batch_of(2, 0, dataset), "s3://raw/none")
-        rows.add(batch_of(2, 1, dataset), "s3://raw/b")
-        rows.add(batch_of(3, 1, dataset), "s3://raw/a")
+        later = CLOCK + timedelta(microseconds=1)
+        rows.add(batch_of(0, 2, dataset), "s3://raw/a", CLOCK)
+        rows.add(batch_of(2, 0, dataset), "s3://raw/none", CLOCK)
+        rows.add(batch_of(2, 1, dataset), "s3://raw/b", later)
+        rows.add(batch_of(3, 1, dataset), "s3://raw/a", CLOCK)
         (part,) = rows.close()
     file = file_of(lake, part)
     assert file.schema_arrow.remove_metadata() == processed_schema(dataset)
     found = file.read().to_pydict()
     assert found["_raw_uri"] == ["s3://raw/a", "s3://raw/a", "s3://raw/b", "s3://raw/a"]
     assert found["_raw_position"] == found["id"] == [0, 1, 2, 3]
-    assert found["_extracted_at"] == [CLOCK] * 4
+    assert found["_extracted_at"] == [CLOCK, CLOCK, later, CLOCK]
 
 
 def test_no_rows_are_no_parts(lake: Any, csv_dataset: Callable[..., CsvDataset]) -> None:
@@ -166,7 +167,7 @@ def test_row_groups_have_the_encoded_size_asked_for(
     wanted = 1 << 20
     with processed(lake, dataset, row_group_bytes=wanted, row_group_memory=(1 << 20, 8 << 20)) as rows:
         for start in range(0, 60_000, 1_000):
-            rows.add(batch_of(start, 1_000, dataset), "s3://raw/a")
+            rows.add(batch_of(start, 1_000, dataset), "s3://raw/a", CLOCK)
         (part,) = rows.close()
     file = file_of(lake, part)
     sizes = [file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)]
@@ -179,7 +180,7 @@ def test_row_groups_are_bounded_in_memory(lake: Any, csv_dataset: Callable[..., 
     dataset = csv_dataset()
     with processed(lake, dataset, row_group_bytes=1 << 40, row_group_memory=(1 << 20, 2 << 20)) as rows:
         for start in range(0, 60_000, 1_000):
-            rows.add(batch_of(start, 1_000, dataset), "s3://raw/a")
+            rows.add(batch_of(start, 1_000, dataset), "s3://raw/a", CLOCK)
         (part,) = rows.close()
     assert file_of(lake, part).num_row_groups > 2
 
@@ -196,7 +197,7 @@ def test_an_error_of_the_store_reaches_the_caller(
     def write() -> None:
         with processed(lake, dataset, row_group_memory=(1, 1), part_bytes=1) as rows:
             for start in range(3):
-                rows.add(batch_of(start, 1, dataset), "s3://raw/a")
+                rows.add(batch_of(start, 1, dataset), "s3://raw/a", CLOCK)
             rows.close()
 
     with pytest.raises(StoreUnavailableError):
@@ -207,7 +208,7 @@ def test_an_error_of_the_caller_leaves_nothing(lake: Any, csv_dataset: Callable[
     before = threading.active_count()
     dataset = csv_dataset()
     with pytest.raises(ValueError, match="mine"), processed(lake, dataset) as rows:  # noqa: PT012 - as a caller does
-        rows.add(batch_of(0, 10, dataset), "s3://raw/a")
+        rows.add(batch_of(0, 10, dataset), "s3://raw/a", CLOCK)
         raise ValueError("mine")
     assert lake.processed.objects == {}
     assert threading.active_count() == before

@@ -158,3 +158,6 @@ def test_statement_casts_scalars_and_drops_the_rest():
         Field("n", "STRING"), Field("n", "INT64")
     )
     assert "* EXCEPT (`n`)" in statement(Field("n", "STRING"), Field("n", "STRING", "REPEATED"))
+    assert "* EXCEPT (`n`)" in statement(Field("n", "STRING"), numeric(12, 2))
+    exact = "SAFE_CAST(SAFE_CAST(`n` AS INT64) AS NUMERIC) = `n`"
+    assert f"* REPLACE (IF({exact}," in statement(numeric(12, 2), Field("n", "INT64"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 # ruff: noqa: ANN401 - these replace functions of a library that is not installed where types are checked
+import re
 from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ from devstack.bigquery.corrections.registry import BIGNUMERIC, correction, modul
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_CAST_WITH_DIGITS = re.compile(
+    r"CAST\s*\(.*\bAS\s+(?:BIG)?(?:NUMERIC|DECIMAL|STRING|BYTES)\s*\(", re.IGNORECASE | re.DOTALL
+)
 _PLACES = {"line", "col", "start", "end"}
 
 
@@ -47,6 +51,28 @@ def decimal_width() -> None:
         return widths[kind.this] if bare else str(original(generator, kind))
 
     transforms[exp.DataType] = datatype_sql
+
+
+@correction
+def cast_digits() -> None:
+    """`CAST(x AS NUMERIC(12, 2))` is taken; BigQuery takes no digits, nor lengths, in a cast."""
+    from sqlglot import exp, parse_one
+
+    translator, results = module("sql.translator").SQLTranslator, module("domain.result")
+    refusal = module("domain.errors").InvalidQueryError
+    translate = translator.translate
+
+    def has_digits(sql: str) -> bool:
+        casts = parse_one(sql, read="bigquery").find_all(exp.Cast)
+        return any(one.find(exp.DataTypeParam) for cast in casts for one in (cast.to,))
+
+    def checked(own: Any, sql: str, **options: Any) -> Any:
+        found = translate(own, sql, **options)
+        if _CAST_WITH_DIGITS.search(sql) and isinstance(found, results.Ok) and has_digits(sql):
+            return results.Err(refusal("Parameterized types are not allowed in CAST expressions."))
+        return found
+
+    translator.translate = checked
 
 
 @correction
