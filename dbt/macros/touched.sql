@@ -151,27 +151,10 @@
 -#}
 {% macro months_of_children(loads, days, children, ended) -%}
     {%- set raw, parents = loads[children.dataset], loads[children.parents] -%}
-    {%- set changed -%}
-        select id, order_id
-        from {{ raw.table }}
-        where {{ within(raw.column, days[children.dataset], kind='timestamp', or_null=true) }}
-    {%- endset -%}
-    {%- set placed -%}
-        {% if ended -%}
-        select distinct month as found
-        from {{ source('tideline', 'build_places') }}
-        where
-            model = '{{ this.identifier }}'
-            and {{ within('day', days[children.dataset], or_null=true) }}
-        {%- else -%}
-        -- searches all of {{ this }}
-        -- where a build that did not end has left rows is not known
-        select distinct built.{{ parents.column }} as found
-        from {{ this }} as built
-        inner join ({{ changed }}) as changed on built.{{ children.key }} = changed.id
-        {%- endif %}
-    {%- endset -%}
-    {%- set months = dates_of(placed) -%}
+    {%- set changed = rows_of_days(raw, days[children.dataset]) -%}
+    {%- if ended -%}{%- set months = dates_of(months_noted(days[children.dataset])) -%}
+    {%- else -%}{%- set months = dates_of(months_of_rows(changed, parents, children)) -%}
+    {%- endif -%}
     {%- set near = [] -%}
     {%- for date in months + days[children.parents] -%}{%- do near.append(date[:8] ~ '01') -%}{%- endfor -%}
     {%- for day in days[children.dataset] -%}
@@ -187,11 +170,32 @@
     {{ return(months) }}
 {%- endmacro %}
 
+{% macro rows_of_days(raw, days) -%}
+    select id, order_id
+    from {{ raw.table }}
+    where {{ within(raw.column, days, kind='timestamp', or_null=true) }}
+{%- endmacro %}
+
+{#- In which months rows of these days lie, as this model's builds have noted it. -#}
+{% macro months_noted(days) -%}
+    select distinct month as found
+    from {{ source('tideline', 'build_places') }}
+    where
+        model = '{{ this.identifier }}'
+        and {{ within('day', days, or_null=true) }}
+{%- endmacro %}
+
+{#- The same where it is not noted: a build that did not end may have left rows anywhere. -#}
+{% macro months_of_rows(changed, parents, children) -%}
+    -- searches all of {{ this }}
+    select distinct built.{{ parents.column }} as found
+    from {{ this }} as built
+    inner join ({{ changed }}) as changed on built.{{ children.key }} = changed.id
+{%- endmacro %}
+
 {#- In which months orders of changed rows are, looked for in some months or in all; and whether a new row has none. -#}
 {% macro months_of_parents(changed, parents, children=none, months=none) -%}
-    {% if months is none -%}
-    -- searches all of {{ parents.table }}
-    {%- endif %}
+    -- searches {{ 'all' if months is none else 'some' }} of {{ parents.table }}
     with changed as (
         {{ changed }}
     ),

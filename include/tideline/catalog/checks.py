@@ -112,15 +112,15 @@ def _partition(dataset: Dataset, known: dict[str, Column]) -> Iterator[Finding]:
 
 
 def check_mongodb(dataset: MongoDataset) -> Iterator[Finding]:
-    """A change column that MongoDB cannot be asked for by its name: windows would read other documents, or none."""
+    """A change column that MongoDB cannot be asked for by its name: windows would read other documents."""
     for index, column in enumerate(dataset.columns):
         field = column.field
         if column.name == dataset.change_column and ("." in field or "\0" in field or field[:1] in ("", "$")):
             yield (
                 ("columns", index, "field"),
-                f'found "{field}", and MongoDB is asked for changes by this name, where a dot leads into a record '
-                "and a $ is an operator; name a plain field of the document itself, or no change_column: "
-                "then every run reads the whole collection",
+                f'found "{field}", and MongoDB is asked for changes by this name, where a dot leads into a '
+                "record and a $ is an operator; name a plain field of the document itself, or no "
+                "change_column: then every run reads the whole collection",
             )
 
 

@@ -69,7 +69,7 @@ class Manifest:
         return sum(part.bytes for part in self.parts)
 
     def seen_at(self, part: Part) -> datetime:
-        """When what the part holds was the source's state: an object's when it was written, else when it was read.
+        """When what the part holds was true: of an object when it was written, else when it was read.
 
         An object may be read again, or late, beside others that were written after it: its rows are not
         newer for that.

@@ -22,16 +22,25 @@ TICK = "INTERVAL 1 MICROSECOND"
 
 REVIVES = "IFNULL(s._extracted_at > t._deleted_at, FALSE)"
 REVIVES_WHOLE = "IFNULL(s._extracted_at >= t._deleted_at, FALSE)"
-OVERCOMES = (
+_OVERCOMES = (
     "t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at"
 )
-"""The row was read above the floor, the target was not: it wins, whatever the stamps say. NULL is no."""
+_OVERCOMES_WHOLE = "t._deleted_at IS NULL AND s._extracted_at > t._extracted_at"
 SUPERSEDED = (
     "t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at"
 )
 """The other way round: it is stale. NULL is no."""
 LATE = "IFNULL(s._extracted_at < s._whole_at, FALSE)"
 """The row was read before the newest whole read in the table."""
+
+
+def overcomes(absences: Absences | None) -> str:
+    """Whether the row wins, whatever the stamps say; NULL is no.
+
+    It was read above the floor, and the target was not. The floor of a whole read is just before it: in such
+    a load every row overcomes what was read before.
+    """
+    return _OVERCOMES_WHOLE if absences else _OVERCOMES
 
 
 def raised(floor: str) -> str:

@@ -13,7 +13,8 @@ updates. The newest version of each key in the load meets the target's row:
 * the very record that the target came from, refined differently (the catalog got a column): *updated*;
 * anything else is *stale* and changes nothing.
 
-A dataset that is read whole each time (`Dataset.shows_absence`) also says what is not there. A row of a read
+A dataset that is read whole each time (`Dataset.shows_absence`) also says what is not there, and that all
+else is as it was read: its row wins over any that was read before, whatever the stamps say. A row of a read
 older than the newest whole one, which does not have its key, comes too late: it becomes, or stays, a
 tombstone. When that newest read was, the floors of the table's own rows say (`_whole_at`): it is never
 out of step with them. Which rows a whole read turns into tombstones: `tideline.merge.absences`.
@@ -101,12 +102,12 @@ ON {merge.same_key}{pruned}
 WHEN MATCHED AND (
   {floors.revives(dataset)}
   OR (s._row_hash IS DISTINCT FROM t._row_hash AND
-{_indent(_wins(dataset, or_same=True), 2)}
+{_indent(_wins(merge, or_same=True), 2)}
   )
 ) THEN UPDATE SET
   {_lines(_assignments(merge))}
 WHEN MATCHED AND
-{_indent(_wins(dataset, or_same=False))}
+{_indent(_wins(merge, or_same=False))}
 THEN UPDATE SET
   {_lines((*(f"{name} = s.{name}" for name in _SEEN), *floors.moved_on(dataset, merge.absences)))}
 WHEN NOT MATCHED THEN INSERT (
@@ -141,7 +142,7 @@ outcomes AS (
     WHEN t.is_there IS NULL THEN {born}
     WHEN {floors.revives(dataset)} THEN 'revived'
     WHEN NOT
-{_indent(_wins(dataset, or_same=True), 3)}
+{_indent(_wins(merge, or_same=True), 3)}
     THEN 'stale'
     WHEN s._row_hash IS DISTINCT FROM t._row_hash THEN 'updated'
     ELSE 'unchanged'
@@ -192,13 +193,13 @@ def _assignments(merge: Merge) -> Iterator[str]:
     yield from floors.moved_on(dataset, merge.absences)
 
 
-def _wins(dataset: Dataset, *, or_same: bool) -> str:
+def _wins(merge: Merge, *, or_same: bool) -> str:
     """Whether the row of a key takes the target's place, tombstones aside; never NULL."""
     return f"""\
 (NOT IFNULL({floors.SUPERSEDED}, FALSE) AND (
-  IFNULL({floors.OVERCOMES}, FALSE)
+  IFNULL({floors.overcomes(merge.absences)}, FALSE)
   OR (
-{_indent(_is_newer(dataset, "s", or_same=or_same), 2)}
+{_indent(_is_newer(merge.dataset, "s", or_same=or_same), 2)}
   )
 ))"""
 

@@ -67,7 +67,7 @@ class ProcessedWriter:
         self._parts.abandon()
 
     def add(self, batch: pa.RecordBatch, raw_uri: str, seen_at: datetime) -> None:
-        """Take rows that were decoded from the raw part at that URI, and were so at the source at that instant.
+        """Take rows that were decoded from the raw part at that URI, and were true at that instant.
 
         Raises:
             TidelineError: What writing an earlier row group raised.

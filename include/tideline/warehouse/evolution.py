@@ -161,7 +161,7 @@ def _rebuild(field: Field, wanted: Field | None, layout: Layout, table: TableNam
 
 
 def _can_be_cast(field: Field, wanted: Field) -> bool:
-    """Whether one scalar becomes another: a cast to a decimal of so many digits is none that BigQuery takes."""
+    """Whether one scalar becomes another: BigQuery has no cast to a decimal of so many digits."""
     return (
         "RECORD" not in (field.type, wanted.type)
         and REPEATED not in (field.mode, wanted.mode)

@@ -36,7 +36,7 @@ outcomes AS (
     WHEN (IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE)) THEN 'revived'
     WHEN NOT
       (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
-        IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+        IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._extracted_at, FALSE)
         OR (
           s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
           s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (

@@ -23,7 +23,7 @@ WHEN MATCHED AND (
   (IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE))
   OR (s._row_hash IS DISTINCT FROM t._row_hash AND
     (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
-      IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+      IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._extracted_at, FALSE)
       OR (
         s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
         s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
@@ -44,7 +44,7 @@ WHEN MATCHED AND (
   _superseded_at = GREATEST(IFNULL(t._superseded_at, TIMESTAMP '0001-01-01 00:00:00+00'), TIMESTAMP_SUB(s._extracted_at, INTERVAL 1 MICROSECOND))
 WHEN MATCHED AND
   (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
-    IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+    IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._extracted_at, FALSE)
     OR (
       s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
       s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (

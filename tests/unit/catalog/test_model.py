@@ -138,6 +138,17 @@ def test_roles_that_a_column_cannot_play(keys: dict[str, Any], place: str, text:
     assert text in found
 
 
+@pytest.mark.parametrize("field", ["meta.updated", "$updated", "up\0dated"])
+def test_a_collection_is_asked_for_changes_by_a_plain_name(field: str) -> None:
+    stamps = columns(changed={"type": "timestamp", "field": field})
+    ((place, text),) = findings(mongo, columns=stamps, change_column="changed")
+    assert place == "columns.7.field"
+    assert field in text
+    assert "name a plain field of the document itself" in text
+    assert mongo(columns=stamps).change_column != "changed"
+    assert csv(columns=stamps, change_column="changed").change_column == "changed"
+
+
 def test_all_findings_of_a_dataset_come_together() -> None:
     found = findings(mongo, key=["x"], change_column="y", partition={"column": "z"}, cluster_by=["w"])
     assert [place for place, _ in found] == ["key.0", "cluster_by.0", "change_column", "partition.column"]

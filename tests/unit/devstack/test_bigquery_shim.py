@@ -115,13 +115,17 @@ def decimal_width(probe: Probe, folder: Path) -> bool:
 
 def cast_digits(probe, folder):
     (row,) = probe.query("select cast('1.25' as numeric), 'cast(x as numeric(12, 2))'")
-    for sql in ("cast('1.25' as numeric(12, 2))", "safe_cast(1 as string(3))", "1 + cast('1' as bignumeric(9, 1))"):
+    wrong = (
+        "cast('1.25' as numeric(12, 2))",
+        "safe_cast(1 as string(3))",
+        "1 + cast('1' as bignumeric(9, 1))",
+    )
+    for sql in wrong:
         try:
             probe.query(f"select {sql}")
-        except exceptions.BadRequest as error:
-            assert "Parameterized types" in str(error)
-        else:
-            return False
+        except exceptions.BadRequest:
+            continue
+        return False
     return row[0] == Decimal("1.25")
 
 

@@ -545,6 +545,27 @@ def test_whole_reads_converge_in_every_order(make_table, seed):
     assert table.said() == {key: (key in newest, newest.get(key, note)) for key, note in last.items()}
 
 
+@many
+@given(seed=st.integers(0, 2**32))
+def test_whole_reads_say_what_is_there_whatever_their_stamps(make_table, seed):
+    """Stamps that go back, or are gone, as after a restored backup: the newest read counts, in every order."""
+    dice = Random(seed)
+    reads = {
+        8.0 + number: {
+            key: Version(f"{key} {number}", dice.choice((None, 1.0, 5.0, 7.0, 50.0)), 8.0 + number)
+            for key in range(30)
+        }
+        for number in range(4)
+    }
+    order = [*reads, *dice.sample(list(reads), 2)]
+    dice.shuffle(order)
+    table = make_table(whole=True)
+    for read in order:
+        rows = {key: [version] for key, version in reads[read].items()}
+        table.merge(rows, Absences(T0 + timedelta(hours=read)))
+    assert table.said() == {key: (True, version.note) for key, version in reads[max(reads)].items()}
+
+
 def test_row_that_the_table_lost_comes_back_with_the_read_that_has_it(make_table):
     """An older read comes first, and is late for the newer one, which does have the key."""
     table = make_table(whole=True)
