@@ -34,15 +34,16 @@ WORKER = REPOSITORY / "tests" / "support" / "dbt_worker.py"
 
 
 class Dbt:
-    """The command line of dbt on this project, in a process of its own; what it writes goes to `target`.
+    """The command line of dbt on a project, in a process of its own; what it writes goes to `target`.
 
     Args:
         target: A folder.
         environment: What the process has beside the tests' own variables.
+        project: The project's folder; this repository's where it is not given.
     """
 
-    def __init__(self, target: Path, environment: Mapping[str, str]) -> None:
-        self.target = target
+    def __init__(self, target: Path, environment: Mapping[str, str], project: Path = DBT_DIR) -> None:
+        self.target, self._project = target, project
         with (target / "worker.txt").open("w") as said:
             self._worker = subprocess.Popen(
                 [sys.executable, str(WORKER)],
@@ -55,7 +56,7 @@ class Dbt:
 
     def run(self, command: str, *arguments: str) -> None:
         """Run one command to its end; a failure fails the test with what dbt said."""
-        folders = ["--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)]
+        folders = ["--project-dir", str(self._project), "--profiles-dir", str(self._project)]
         folders += ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
         assert self._worker.stdin is not None
         assert self._worker.stdout is not None
@@ -222,13 +223,13 @@ def dbt_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, 
     """dbt on an emulator, for the deployment of these settings."""
     with ExitStack() as opened:
 
-        def make(url: str, settings: Settings) -> Dbt:
+        def make(url: str, settings: Settings, project: Path = DBT_DIR) -> Dbt:
             environment = {
                 "BIGQUERY_EMULATOR_HOST": url,
                 "TIDELINE_PROJECT": settings.project,
                 "TIDELINE_DATASET_PREFIX": settings.dataset_prefix,
             }
-            return opened.enter_context(closing(Dbt(tmp_path_factory.mktemp("dbt"), environment)))
+            return opened.enter_context(closing(Dbt(tmp_path_factory.mktemp("dbt"), environment, project)))
 
         yield make
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ from sqlglot import exp
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 CENT = Decimal("0.01")
 FACTS = {
     "fct_orders": "order_id",
@@ -818,6 +821,27 @@ def test_every_kind_of_version_and_status_happened(hours):
     before, after = (hours[name].built["fct_order_status_changes"] for name in ("first", "anew"))
     still_there = {row["order_id"] for row in after.values()}
     assert any(row["order_id"] in still_there and key not in after for key, row in before.items())
+
+
+def test_the_model_of_ones_own_that_the_docs_show_is_built(
+    hours, bigquery_emulator, raw_tables, dbt_on, tmp_path
+):
+    project = tmp_path / "dbt"
+    shutil.copytree(REPOSITORY / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+    text = (REPOSITORY / "docs" / "marts.md").read_text()
+    blocks = re.findall(r"```(?:sql|yaml)\n(?:--|#) dbt/(\S+fct_refunds\S+)\n(.+?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for name, body in blocks:
+        (project / name).write_text(body)
+    dbt = dbt_on(bigquery_emulator.url, raw_tables.settings, project)
+    for _ in range(2):
+        dbt.run("build", "--select", "fct_refunds", "--exclude", "resource_type:unit_test")
+    orders = hours["anew"].built["fct_orders"]
+    found = {row["order_id"]: row["returned_amount_usd"] for row in raw_tables.rows("marts.fct_refunds")}
+    assert found == {
+        key: row["returned_amount_usd"] for key, row in orders.items() if row["returned_amount_usd"] > 0
+    }
+    assert len(found) > 3
 
 
 PARTITION_COLUMNS = {
