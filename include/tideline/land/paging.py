@@ -6,7 +6,6 @@ Knows page numbers, `Link` headers and `X-Total-Count`. Does not know what happe
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from tideline.errors import ContractError, SourceChangedError, SourceRefusedError
 from tideline.land.http_replies import MissingError
 from tideline.land.json_shape import Items, items_in
+from tideline.land.link_header import links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 MOST_PAGES = 10_000
 _LONGEST_TOTAL = 18
-_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;<]+)*)")
-_REL = re.compile(r"""\brel\s*=\s*"?([^";]+)"?""", re.IGNORECASE)
 _PAGING_RELS = frozenset({"first", "prev", "previous", "next", "last"})
 
 
@@ -210,16 +208,6 @@ class _Walk:
             url,
             "correct the page parameters in the catalog; the server may ignore them",
         )
-
-
-def links(headers: Mapping[str, str]) -> dict[str, str]:
-    """The targets of a `Link` header by relation (RFC 8288), as the server wrote them."""
-    found: dict[str, str] = {}
-    for match in _LINK.finditer(headers.get("link", "")):
-        relations = _REL.search(match[2])
-        for name in relations[1].lower().split() if relations else ():
-            found.setdefault(name, match[1])
-    return found
 
 
 def total_of(headers: Mapping[str, str]) -> int | None:

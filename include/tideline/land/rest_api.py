@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tideline.errors import TidelineError
-from tideline.land.paging import is_beyond_the_end, links, page_url, total_of, walk
+from tideline.land.link_header import links
+from tideline.land.paging import is_beyond_the_end, page_url, total_of, walk
 from tideline.land.request import part_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tideline.errors import ContractError, SourceChangedError, SourceRefusedErro
 from tideline.lake import manifest as manifests
 from tideline.land import paging
 from tideline.land.http import HttpSession
-from tideline.land.paging import links
+from tideline.land.link_header import links
 from tideline.land.rest_api import land
 
 
@@ -195,6 +195,13 @@ def test_links_are_followed_to_wherever_they_lead(landing, site, reply, store):
 
 def test_links_are_followed_without_declared_paging_too(landing, site, reply, store):
     site.script = [reply([{"id": 1}], headers={"Link": '<?page=2>; rel="next"'}), reply([{"id": 2}])]
+
+    assert snapshot(store, landing(posts(paging=None))[0]) == [{"id": 1}, {"id": 2}]
+
+
+def test_a_link_is_followed_past_a_comma_in_its_title(landing, site, reply, store):
+    link = '</posts?page=2>; title="next, please"; rel="next"'
+    site.script = [reply([{"id": 1}], headers={"Link": link}), reply([{"id": 2}])]
 
     assert snapshot(store, landing(posts(paging=None))[0]) == [{"id": 1}, {"id": 2}]
 
@@ -661,6 +668,14 @@ def test_a_previous_manifest_that_does_not_fit_is_not_used(landing, listing, sit
         ('<a>; rel="first", <b>; rel="prev last"', {"first": "a", "prev": "b", "last": "b"}),
         ('<a>; rel="next", <b>; rel="next"', {"next": "a"}),
         ('<a>; rel="next"; x, <b>;rel=last', {"next": "a", "last": "b"}),
+        ('<a>; title="next, please"; rel="next"', {"next": "a"}),
+        (r'<a>; title="a \"b\"; c, <d>; rel=last"; rel="next"', {"next": "a"}),
+        ('<a>; title="see; rel=last"; rel = next , <b>; rel="prev"', {"next": "a", "prev": "b"}),
+        ('<a>; title=next please; rel="next"', {"next": "a"}),
+        ("<a>;; rel=next;, <b>; rel=last", {"next": "a", "last": "b"}),
+        ('<a>; rel="prev"; rel="next"; nofollow', {"prev": "a"}),
+        ('<a>; title="open, <b>; rel=next', {"next": "b"}),
+        ('<a>; xrel=next; data-rel="next"', {}),
     ],
 )
 def test_link_headers_are_read(header, found):
