@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _OK = 200
 NOT_MODIFIED = 304
+_NO_CONTENT = 204
 _NOT_FOUND = 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT = frozenset({408, 425, 429})
@@ -28,6 +29,7 @@ _EXCERPT_BYTES = 200
 _LONGEST_WAIT_SECONDS = 1e9
 
 _REMEDIES = {
+    206: "declare paging for this dataset in the catalog: the server gives a part only",
     401: "give the connection the user and password, or the API key header, that this API wants",
     403: "let this connection's user or key read the endpoint",
     404: "correct the path in the catalog or the host of the connection",
@@ -40,10 +42,17 @@ class MissingError(SourceRefusedError):
     """The server says 404: there is nothing at this URL."""
 
 
+class NoContentError(SourceRefusedError):
+    """The server says 204: it has nothing to send. After a page with items that is the listing's end."""
+
+
 class BusyError(SourceUnavailableError):
     """The server asks for a wait, of `seconds`."""
 
     seconds: float = 0.0
+
+
+_REFUSALS = {_NO_CONTENT: NoContentError, _NOT_FOUND: MissingError}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,7 @@ def check(url: str, response: BaseHTTPResponse, headers: Mapping[str, str], *, c
         error.seconds = wait_of(headers)
         raise error
     remedy = _REMEDIES.get(status, "look at what the server says, and at path and parameters in the catalog")
-    kind = MissingError if status == _NOT_FOUND else SourceRefusedError
-    raise kind(found, place=url, remedy=remedy)
+    raise _REFUSALS.get(status, SourceRefusedError)(found, place=url, remedy=remedy)
 
 
 def wait_of(headers: Mapping[str, str]) -> float:

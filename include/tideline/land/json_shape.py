@@ -23,6 +23,7 @@ _HOLDERS = re.compile("meta|metadata|paging|pagination|page|pageinfo|links|curso
 """Objects in which they say so."""
 _HELD = 3
 """Levels of such objects that are looked at."""
+_ERROR = re.compile("errors?", re.IGNORECASE)
 _NOTHING: tuple[object, ...] = (None, False, "", "0", {}, [])
 
 
@@ -36,19 +37,24 @@ class Items(NamedTuple):
     """What around the array says that there are more items than it has, as `key: value`; empty if nothing."""
 
 
-def items_in(body: bytes, records_at: tuple[str, ...], place: str) -> Items:
+def items_in(body: bytes, records_at: tuple[str, ...], place: str, *, null_is_empty: bool = False) -> Items:
     """What is in the array at `records_at` (keys, outermost first).
+
+    With `null_is_empty` a null in its place is an empty array, unless an error is told beside it.
 
     Raises:
         SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty.
         ContractError: It is, but there is no array of objects at that place.
     """
-    found, more = _parsed(body, place), ""
+    found, more, faulty = _parsed(body, place), "", False
     for depth, key in enumerate(records_at):
         if not isinstance(found, dict) or key not in found:
             raise _misshapen(f"an object with the key {key!r}", found, records_at[:depth], place)
         more = more or _more_of(found)
+        faulty = faulty or any(_ERROR.fullmatch(name) and found[name] not in _NOTHING for name in found)
         found = found[key]
+    if found is None and null_is_empty and not faulty:
+        found = []
     if not isinstance(found, list):
         raise _misshapen("an array of objects", found, records_at, place)
     if found and not any(isinstance(item, dict) for item in found):

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tideline.errors import ContractError, SourceChangedError, SourceRefusedError
-from tideline.land.http_replies import MissingError
+from tideline.land.http_replies import Answer, MissingError, NoContentError
 from tideline.land.json_shape import Items, items_in
 from tideline.land.link_header import links
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from tideline.catalog.model import HttpDataset, Paging
     from tideline.land.http import HttpSession
-    from tideline.land.http_replies import Answer
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +58,9 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
 
     A `Link: rel="next"` is followed where one is given. Otherwise pages are counted up until `X-Total-Count`
     is reached or, where there is none, until one is short, empty or unknown to the server; one that says in
-    its body that there are more is not the last. A first page that is short makes us look at the second: in
-    no other way does a server say that it caps the page size.
+    its body that there are more is not the last. A page after the first is also empty where it is a 204, or
+    has null for its items. A first page that is short makes us look at the second: in no other way does a
+    server say that it caps the page size.
 
     Raises:
         ContractError: A page comes twice, there are too many, or its shape is not the declared one.
@@ -75,7 +74,7 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
 def is_beyond_the_end(dataset: HttpDataset, session: HttpSession, number: int) -> bool:
     """Whether the page at that place in the walk, from 0, has nothing, or is refused as not being there."""
     try:
-        page = _ask(dataset, session, page_url(dataset, session, number))
+        page = _ask(dataset, session, page_url(dataset, session, number), is_later=True)
     except (SourceRefusedError, ContractError) as error:
         log.debug("%s: there is no page %d (%s)", dataset.dataset_id, number + 1, error)
         return True
@@ -109,7 +108,7 @@ class _Walk:
         if len(self.urls) >= MOST_PAGES:
             raise _wrong(f"there are more than {MOST_PAGES} pages", url, "raise the page size in the catalog")
         self.urls.append(url)
-        return _ask(self.dataset, self.session, url)
+        return _ask(self.dataset, self.session, url, is_later=len(self.urls) > 1)
 
     def _note(self, page: Page) -> None:
         number = len(self.urls)
@@ -140,7 +139,7 @@ class _Walk:
         try:
             return self._ask(page_url(self.dataset, self.session, len(self.urls)))
         except MissingError:
-            if _ask(self.dataset, self.session, page.url).sha256 != page.sha256:
+            if _ask(self.dataset, self.session, page.url, is_later=True).sha256 != page.sha256:
                 raise self._changed("a page changed while the one after it vanished", page.url) from None
             return None
 
@@ -216,13 +215,19 @@ def total_of(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_TOTAL else None
 
 
-def _ask(dataset: HttpDataset, session: HttpSession, url: str) -> Page:
-    answer, items = session.fetch(url, partial(_items_in, dataset))
+def _ask(dataset: HttpDataset, session: HttpSession, url: str, *, is_later: bool) -> Page:
+    """The page at a URL; only a later one, not the first, may be nothing where its items should be."""
+
+    def look(answer: Answer) -> Items:
+        return items_in(answer.body, dataset.records_at, answer.url, null_is_empty=is_later)
+
+    try:
+        answer, items = session.fetch(url, look)
+    except NoContentError:
+        if not is_later:
+            raise
+        return Page(url, Answer(url, 204, {}, b""), 0, "", "")
     return Page(url, answer, *(items or Items(0, "")))
-
-
-def _items_in(dataset: HttpDataset, answer: Answer) -> Items:
-    return items_in(answer.body, dataset.records_at, answer.url)
 
 
 def _page_parameters(paging: Paging, number: int) -> dict[str, str]:

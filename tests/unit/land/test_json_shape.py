@@ -89,6 +89,25 @@ def test_another_shape_says_what_it_found_and_what_to_do(body, path, found, reme
     assert remedy in refused.value.remedy
 
 
+@pytest.mark.parametrize("path", [(), ("data",), ("data", "rows")])
+def test_a_null_for_the_items_is_empty_where_it_may_be(path):
+    body = b"null"
+    for key in reversed(path):
+        body = b'{"%s": %s}' % (key.encode(), body)
+
+    assert items_in(body, path, "here", null_is_empty=True).number == 0
+    with pytest.raises(ContractError, match="the value null"):
+        items_in(body, path, "here")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"Error": {"code": 5}, "rows": null}', b'{"rows": {"x": null}}', b'{"data": null}']
+)
+def test_a_null_that_is_not_the_empty_array_is_refused(body):
+    with pytest.raises(ContractError):
+        items_in(body, ("rows",), "here", null_is_empty=True)
+
+
 def test_another_encoding_is_named():
     with pytest.raises(ContractError, match="utf-16"):
         items_in(BODY.decode().encode("utf-16"), (), "here")

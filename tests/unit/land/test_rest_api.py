@@ -164,6 +164,54 @@ def test_a_server_that_refuses_the_page_after_the_last_is_fine(landing, listing,
     assert snapshot(store, landing()[0]) == rows(4)
 
 
+@pytest.mark.parametrize("count", [4, 10, 30])
+@pytest.mark.parametrize("end", ["204", "null"])
+def test_a_page_after_the_last_may_be_nothing_at_all(landing, listing, reply, count, end):
+    beyond = reply(status=204, body=b"") if end == "204" else reply(body=b"null")
+    listing(rows(count), beyond=beyond)
+
+    assert landing()[0].records == count
+
+
+def test_nothing_in_place_of_items_ends_a_listing_behind_links(landing, site, reply):
+    site.script = [
+        reply(rows(3), headers={"Link": "</posts?c=x>; rel=next"}),
+        reply(status=204, body=b""),
+    ]
+
+    assert landing(posts(paging=None))[0].records == 3
+
+
+def test_a_null_for_items_ends_a_listing_unless_an_error_is_told(landing, site, reply):
+    full = reply({"rows": rows(10), "errors": []})
+    site.script = [full, reply({"rows": None, "errors": []})]
+    assert landing(posts(records_at=("rows",)))[0].records == 10
+
+    site.script = [full, reply({"rows": None, "error": "try later"})]
+    with pytest.raises(ContractError, match="the value null at rows"):
+        landing(posts(records_at=("rows",)))
+
+
+@pytest.mark.parametrize("paging", [None, {"size": 10}])
+@pytest.mark.parametrize("first", ["204", "null"])
+def test_a_first_page_must_be_an_array(landing, site, reply, first, paging, assert_nothing_committed):
+    """Empty it would say that all rows are gone."""
+    site.script = [reply(status=204, body=b"") if first == "204" else reply({"rows": None})]
+
+    with pytest.raises((SourceRefusedError, ContractError), match=r"status 204|the value null at rows"):
+        landing(posts(records_at=("rows",), paging=paging))
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize("end", ["400", "the last page"])
+def test_another_answer_than_an_empty_page_is_no_end(landing, listing, reply, end, assert_nothing_committed):
+    listing(rows(20), beyond=reply(status=400) if end == "400" else reply(rows(20)[10:]))
+
+    with pytest.raises((SourceRefusedError, ContractError), match=r"status 400|has the body of page 2"):
+        landing()
+    assert_nothing_committed()
+
+
 def test_a_full_page_before_a_missing_one_must_still_be_there(landing, site, reply, assert_nothing_committed):
     site.script = [reply(rows(10)), reply(status=404), reply(rows(9))]
 
@@ -622,8 +670,9 @@ def test_a_304_whose_head_says_that_there_is_more_is_not_believed(landing, site,
     assert snapshot(store, second) == rows(4)
 
 
-def test_an_unchanged_listing_may_end_in_a_missing_page(twice, reply):
-    _, second = twice(20, beyond=reply(status=404))
+@pytest.mark.parametrize("status", [404, 204])
+def test_an_unchanged_listing_may_end_in_a_missing_page(twice, reply, status):
+    _, second = twice(20, beyond=reply(status=status, body=b""))
 
     assert second.unchanged
 
