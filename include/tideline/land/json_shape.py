@@ -1,7 +1,8 @@
 """What an API's body must look like to be landed: JSON text with an array of objects at a declared place.
 
 Knows the shape and nothing of the fields; what is in an object is `tideline.refine`'s. Looks at bytes that
-are landed as they are, so bytes that are no UTF-8 inside a string are left for refine to judge.
+are landed as they are, so what only a record has wrong is left for refine to judge: bytes that are no UTF-8
+inside a string, NaN, nesting without measure.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from tideline.errors import ContractError, SourceUnavailableError
 
@@ -24,6 +25,10 @@ _HOLDERS = re.compile("meta|metadata|paging|pagination|page|pageinfo|links|curso
 _HELD = 3
 """Levels of such objects that are looked at."""
 _ERROR = re.compile("errors?", re.IGNORECASE)
+_DEEPEST = 200
+"""Levels of a body that are looked at if it has more than can be read; refine takes fewer in a record."""
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}"]', re.DOTALL)
+"""Brackets, and what they do not count in; a quote alone is a text that is cut off."""
 _NOTHING: tuple[object, ...] = (None, False, "", "0", {}, [])
 
 
@@ -91,11 +96,7 @@ def _parsed(body: bytes, place: str) -> object:
             remedy="ask the API for UTF-8, for instance by an Accept header on the connection",
         )
     try:
-        return json.loads(body.decode(encoding, "surrogateescape"), parse_constant=_refuse, parse_int=str)
-    except RecursionError:
-        raise ContractError(
-            "the body is nested too deeply to be read", place=place, remedy="correct the path in the catalog"
-        ) from None
+        return _loaded(body.decode(encoding, "surrogateescape"))
     except ValueError as error:
         raise SourceUnavailableError(
             f"the body is {_kind_of_text(body)}: {error}; it begins with {_excerpt(body)}",
@@ -104,8 +105,30 @@ def _parsed(body: bytes, place: str) -> object:
         ) from error
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+def _loaded(text: str) -> object:
+    """The value; NaN, Infinity and depth are for refine to refuse, with the record that has them alone."""
+    try:
+        return json.loads(text, parse_int=str)
+    except RecursionError:
+        return json.loads(_shallow(text), parse_int=str)
+
+
+def _shallow(text: str) -> str:
+    """The text with null for whatever is nested too deeply to be read; cut off where that does not end."""
+    kept, start, depth = [], 0, 0
+    for token in _BRACKETS.finditer(text):
+        if token[0] in "{[":
+            depth += 1
+            if depth == _DEEPEST + 1:
+                kept.append(text[start : token.start()])
+        elif token[0] in "}]":
+            depth -= 1
+            if depth == _DEEPEST:
+                kept.append("null")
+                start = token.end()
+        elif token[0] == '"':
+            break
+    return "".join(kept if depth > _DEEPEST else [*kept, text[start:]])
 
 
 def _kind_of_text(body: bytes) -> str:

@@ -25,8 +25,19 @@ BODY = json.dumps(
         (b"[" + b'{"a":' + b"9" * 5000 + b"}]", (), 1),
         (b'[{"a":"\xff"}]', (), 1),
         (b'[{}, 1, "x"]', (), 3),
+        (b'[{"a":NaN},{"a":-Infinity},{"a":[Infinity]}]', (), 3),
     ],
-    ids=["empty", "spaces", "BOM", "path", "numbers", "5000 digits", "no UTF-8 in a string", "some objects"],
+    ids=[
+        "empty",
+        "spaces",
+        "BOM",
+        "path",
+        "numbers",
+        "5000 digits",
+        "no UTF-8 in a string",
+        "some objects",
+        "no numbers",
+    ],
 )
 def test_items_are_counted(body, path, items):
     assert items_in(body, path, "here").number == items
@@ -46,8 +57,8 @@ def test_a_body_cut_anywhere_is_never_taken_for_a_shorter_one():
         (b" \n", "empty"),
         (b"<!DOCTYPE html><html>Sign in</html>", "HTML or XML.*Sign in"),
         (b"Bad Gateway", "no JSON"),
-        (b'[{"a":NaN}]', "NaN"),
-        (b'[{"a":-Infinity}]', "Infinity"),
+        (b'[{"a":Na', "no JSON"),
+        (b'[{"a":nan}]', "no JSON"),
         (b'[{"a":1},]', "no JSON"),
         (b"[{'a':1}]", "no JSON"),
         (b'[{"a":1}] []', "Extra data"),
@@ -113,9 +124,37 @@ def test_another_encoding_is_named():
         items_in(BODY.decode().encode("utf-16"), (), "here")
 
 
-def test_a_bottomless_body_is_refused():
-    with pytest.raises(ContractError, match="too deeply"):
-        items_in(b"[" * 100_000, (), "here")
+DEEP = b'{"id":1,"x":' + b"[" * 3000 + b'"]]}\\"[",{"y":[]}' + b"]" * 3000 + b"}"
+
+
+@pytest.mark.parametrize("deep", [DEEP, b'{"a":' * 50_000 + b"1" + b"}" * 50_000])
+def test_an_item_without_measure_is_one_of_the_items(deep):
+    body = b'{"rows":[{"id":0},' + deep + b',{"id":2},{"id":"]"}],"next":null}'
+
+    assert items_in(body, ("rows",), "here").number == 4
+
+
+def test_a_body_with_an_item_without_measure_is_still_seen_to_be_cut():
+    body = b'[{"id":0},' + DEEP + b',{"id":"}]"}]'
+    for cut in [*range(0, len(body), 97), *range(3000, 3060), *range(len(body) - 30, len(body))]:
+        with pytest.raises(SourceUnavailableError, match=r"empty|cut off"):
+            items_in(body[:cut], (), "here")
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"[" * 100_000, SourceUnavailableError),
+        (b'{"a":' * 100_000, SourceUnavailableError),
+        (b"[" * 100_000 + b"]" * 100_000, ContractError),
+        (b'[{"a":' + b"[" * 3000 + b"]" * 3000 + b"},]", SourceUnavailableError),
+        (b'[{"a":' + b"[" * 3000 + b"]" * 3000 + b"}]]", SourceUnavailableError),
+    ],
+    ids=["brackets", "braces", "no object", "a comma too much", "a bracket too much"],
+)
+def test_a_bottomless_body_is_refused(body, error):
+    with pytest.raises(error):
+        items_in(body, (), "here")
 
 
 def test_arrays_are_told_apart_by_their_items_and_bare_ones_by_their_bytes():

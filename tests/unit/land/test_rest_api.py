@@ -108,6 +108,18 @@ def test_one_request_lands_the_body_byte_for_byte(landing, site, reply, store):
     assert len(site.requests) == 1
 
 
+def test_what_one_record_has_wrong_is_landed_for_refine_to_refuse(landing, site, reply, store, naps):
+    deep = b'{"id":2,"x":' + b"[" * 3000 + b"]" * 3000 + b"}"
+    body = b'[{"id":1,"v":NaN},' + deep + b',{"id":3,"v":1.5}]'
+    site.script = [reply(body=body)]
+
+    manifest, _ = landing(posts(paging=None))
+
+    assert manifest.records == 3
+    assert store.read(store.key_of(manifest.parts[0].uri)) == body
+    assert naps == []
+
+
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 25, 30, 100])
 @pytest.mark.parametrize("how", ["plain", "total", "link", "both"])
 def test_all_pages_come_once(landing, listing, site, store, count, how):
