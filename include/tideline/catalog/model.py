@@ -230,6 +230,9 @@ class HttpDataset(Dataset):
         examples=[{"status": "active"}],
     )
     records_at: tuple[str, ...] = Field((), description="Keys that lead to the array inside the body.")
+    unrelated_keys: tuple[str, ...] = Field(
+        (), description="Keys around the array, and headers, that say nothing about whether there are more."
+    )
     paging: Paging | None = Field(
         None, description="How pages are asked for; one request without.", examples=[{"size": 100}]
     )

@@ -13,23 +13,15 @@ import re
 from typing import Any, NamedTuple
 
 from tideline.errors import ContractError, SourceUnavailableError
+from tideline.land.claims import is_nothing
 
 _EXCERPT_CHARACTERS = 80
 _KEYS_SHOWN = 12
-_MORE = re.compile(
-    "next(page|url|link|pageurl|cursor|token|pagetoken)?|continuation(token)?|more|has(more|next|nextpage)"
-)
-"""Keys, in lower case and without what is no letter, under which APIs say whether there are more items."""
-_HOLDERS = re.compile("meta|metadata|paging|pagination|page|pageinfo|links|cursors?|responsemetadata")
-"""Objects in which they say so."""
-_HELD = 3
-"""Levels of such objects that are looked at."""
 _ERROR = re.compile("errors?", re.IGNORECASE)
 _DEEPEST = 200
 """Levels of a body that are looked at if it has more than can be read; refine takes fewer in a record."""
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}"]', re.DOTALL)
 """Brackets, and what they do not count in; a quote alone is a text that is cut off."""
-_NOTHING: tuple[object, ...] = (None, False, "", "0", {}, [])
 
 
 class Items(NamedTuple):
@@ -38,8 +30,8 @@ class Items(NamedTuple):
     number: int
     sha256: str
     """Of the array alone: around it a reply may have what is new in each, a time or a request's id."""
-    more: str = ""
-    """What around the array says that there are more items than it has, as `key: value`; empty if nothing."""
+    around: tuple[dict[str, Any], ...] = ()
+    """The objects that the array is in, outermost first, without what leads to it."""
 
 
 def items_in(body: bytes, records_at: tuple[str, ...], place: str, *, null_is_empty: bool = False) -> Items:
@@ -51,32 +43,25 @@ def items_in(body: bytes, records_at: tuple[str, ...], place: str, *, null_is_em
         SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty.
         ContractError: It is, but there is no array of objects at that place.
     """
-    found, more, faulty = _parsed(body, place), "", False
+    found = _parsed(body, place)
+    around: list[dict[str, Any]] = []
     for depth, key in enumerate(records_at):
         if not isinstance(found, dict) or key not in found:
             raise _misshapen(f"an object with the key {key!r}", found, records_at[:depth], place)
-        more = more or _more_of(found)
-        faulty = faulty or any(_ERROR.fullmatch(name) and found[name] not in _NOTHING for name in found)
+        around.append({name: value for name, value in found.items() if name != key})
         found = found[key]
-    if found is None and null_is_empty and not faulty:
+    if found is None and null_is_empty and not any(map(_tells_an_error, around)):
         found = []
     if not isinstance(found, list):
         raise _misshapen("an array of objects", found, records_at, place)
     if found and not any(isinstance(item, dict) for item in found):
         raise _misshapen("an array of objects", found, records_at, place)
     content = _text_of(found, body) if records_at else body
-    return Items(len(found), hashlib.sha256(content).hexdigest(), more)
+    return Items(len(found), hashlib.sha256(content).hexdigest(), tuple(around))
 
 
-def _more_of(envelope: dict[str, Any], levels: int = _HELD) -> str:
-    for name, value in envelope.items():
-        key = re.sub("[^a-z]", "", name.rpartition(".")[2].lower())
-        if _MORE.fullmatch(key) and value not in _NOTHING:
-            return f"{name}: {json.dumps(value)[:_EXCERPT_CHARACTERS]}"
-        held = levels and isinstance(value, dict) and _HOLDERS.fullmatch(key)
-        if held and (more := _more_of(value, levels - 1)):
-            return f"{name}.{more}"
-    return ""
+def _tells_an_error(envelope: dict[str, Any]) -> bool:
+    return any(_ERROR.fullmatch(name) and not is_nothing(value) for name, value in envelope.items())
 
 
 def _text_of(found: list[Any], body: bytes) -> bytes:

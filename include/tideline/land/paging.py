@@ -1,55 +1,53 @@
 """Walk all pages of an endpoint, so that what is read is the whole listing or an error.
 
-Knows page numbers, `Link` headers and `X-Total-Count`. Does not know what happens to a page.
+Knows page numbers, and what follows from what a reply says. Does not know what happens to a page.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from tideline.errors import ContractError, SourceChangedError, SourceRefusedError
+from tideline.land.claims import Claim, Claims, claims_of, total_of
 from tideline.land.http_replies import Answer, MissingError, NoContentError
 from tideline.land.json_shape import Items, items_in
 from tideline.land.link_header import links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from tideline.catalog.model import HttpDataset, Paging
+    from tideline.catalog.model import HttpDataset
     from tideline.land.http import HttpSession
 
 log = logging.getLogger(__name__)
 
 MOST_PAGES = 10_000
-_LONGEST_TOTAL = 18
 _PAGING_RELS = frozenset({"first", "prev", "previous", "next", "last"})
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page as it came: the URL that was asked for, the answer, how many items are in it."""
+    """One page as it came: the URL that was asked for, the answer, how many items, what it says of others."""
 
     url: str
     answer: Answer
     items: int
     sha256: str
     """Of what pages are told apart by (`json_shape.Items`)."""
-    more: str
-    """What in the body says that there are more."""
-
-    @property
-    def says_so(self) -> bool:
-        """Whether that is a flag; a link or cursor some servers give on the last page too."""
-        return self.more.endswith(": true")
+    total: int | None
+    """What `X-Total-Count` says."""
+    claims: Claims
 
 
 def page_url(dataset: HttpDataset, session: HttpSession, number: int) -> str:
     """The URL of a page by its place in the walk, from 0; without paging there is only the first."""
     parameters = dict(dataset.parameters)
-    if dataset.paging is not None:
-        parameters |= _page_parameters(dataset.paging, number)
+    if paging := dataset.paging:
+        parameters[paging.page_parameter] = str(paging.first + number)
+        parameters[paging.size_parameter] = str(paging.size)
     return session.url_of(dataset.path, parameters)
 
 
@@ -58,9 +56,9 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
 
     A `Link: rel="next"` is followed where one is given. Otherwise pages are counted up until `X-Total-Count`
     is reached or, where there is none, until one is short, empty or unknown to the server; one that says in
-    its body that there are more is not the last. A page after the first is also empty where it is a 204, or
-    has null for its items. A first page that is short makes us look at the second: in no other way does a
-    server say that it caps the page size.
+    another way that there are more is not the last. A page after the first is also empty where it is a 204,
+    or has null for its items. A first page that is short makes us look at the second: in no other way does
+    a server say that it caps the page size.
 
     Raises:
         ContractError: A page comes twice, there are too many, or its shape is not the declared one.
@@ -88,6 +86,8 @@ class _Walk:
     page_size: int = 0
     by_links: bool = False
     total: int | None = None
+    stated: Claim | None = None
+    """The highest total that was stated in another way, which may come with fewer items than it counts."""
     read: int = 0
     urls: list[str] = field(default_factory=list)
     bodies: dict[str, int] = field(default_factory=dict)
@@ -106,7 +106,8 @@ class _Walk:
         if url in self.urls:
             raise self._circle("URL", self.urls.index(url) + 1, url)
         if len(self.urls) >= MOST_PAGES:
-            raise _wrong(f"there are more than {MOST_PAGES} pages", url, "raise the page size in the catalog")
+            found = f"there are more than {MOST_PAGES} pages"
+            raise ContractError(found, place=url, remedy="raise the page size in the catalog")
         self.urls.append(url)
         return _ask(self.dataset, self.session, url, is_later=len(self.urls) > 1)
 
@@ -119,10 +120,11 @@ class _Walk:
         self._note_total(page)
 
     def _note_total(self, page: Page) -> None:
-        total = total_of(page.answer.headers)
+        total, stated = page.total, page.claims.total
         if total is not None and self.total not in (None, total):
             raise self._changed(f"the total changed from {self.total} to {total} while we read", page.url)
         self.total = self.total if total is None else total
+        self.stated = max(filter(None, (self.stated, stated)), key=attrgetter("number"), default=None)
 
     def _after(self, page: Page) -> Page | None:
         target = links(page.answer.headers).get("next")
@@ -136,45 +138,58 @@ class _Walk:
 
     def _following(self, page: Page) -> Page | None:
         """The next page by number; none where the server knows no such page but still knows this one."""
+        missing = self._missing(page)
         try:
             return self._ask(page_url(self.dataset, self.session, len(self.urls)))
         except MissingError:
-            if _ask(self.dataset, self.session, page.url, is_later=True).sha256 != page.sha256:
+            again = _ask(self.dataset, self.session, page.url, is_later=True)
+            if again.sha256 != page.sha256:
                 raise self._changed("a page changed while the one after it vanished", page.url) from None
+            self._check_claim(missing, page)
             return None
 
     def _is_last(self, page: Page) -> bool:
         if self.by_links:
             return True
         if self.dataset.paging is None:
-            self._check_more(page)
+            self._check_claim(self._missing(page) or page.claims.lead or self._uncounted(), page)
             return True
         if self.total is not None:
             return self.read >= self.total or not page.items
-        if page.more and (page.items or page.says_so):
+        if self._missing(page) or (page.items and (page.claims.lead or self._uncounted())):
             return False
         return not page.items or (page.items < self.page_size and len(self.urls) > 1)
 
-    def _check_more(self, page: Page) -> None:
+    def _missing(self, page: Page) -> Claim | None:
+        """What says that a page comes after this, the latest; a link or cursor some give on the last too."""
+        pages = page.claims.pages
+        return page.claims.flag or (pages if pages and pages.number > len(self.urls) else None)
+
+    def _uncounted(self) -> Claim | None:
+        """The total that is more than what was read."""
+        return self.stated if self.stated and self.stated.number > self.read else None
+
+    def _check_claim(self, claim: Claim | None, page: Page) -> None:
         """What says itself that it is not the whole is not landed as if it were."""
-        if page.more and self.total is None:
-            raise _wrong(
-                f"the body has {page.items} items and says that there are more ({page.more})",
-                page.url,
-                "declare paging for this dataset in the catalog; a cursor inside a body is not followed",
+        if claim and self.total is None:
+            raise ContractError(
+                f"the reply has {page.items} items and says that there are more ({claim.text})",
+                place=page.url,
+                remedy="declare paging in the catalog; a cursor inside a body is not followed; "
+                f"if {claim.key} says something else, set unrelated_keys: [{claim.key}]",
             )
 
     def _second_after_short(self, first: Page) -> Page | None:
+        missing = self._missing(first)
         try:
             page = self._ask(page_url(self.dataset, self.session, 1))
         except (SourceRefusedError, ContractError) as error:
             log.debug("%s: there is no second page (%s)", self.dataset.dataset_id, error)
             page = None
         if page is None or page.sha256 == first.sha256:
-            if first.says_so:
-                self._check_more(first)
+            self._check_claim(missing or self._uncounted(), first)
             return None
-        if not page.items and not page.says_so:
+        if not page.items and not self._missing(page):
             return None
         log.warning(
             "%s: the server gives %d items a page where the catalog asks for %d",
@@ -184,35 +199,40 @@ class _Walk:
         return page
 
     def _check_total(self) -> None:
-        if self.total is None or self.total == self.read:
-            return
-        found = f"the server says that there are {self.total} items, and {self.read} came"
-        if self.dataset.paging is None and not self.by_links and self.total > self.read:
-            raise _wrong(found, self.urls[-1], "declare paging for this dataset in the catalog")
-        raise self._changed(found, self.urls[-1])
+        if self.total is None:
+            self._check_stated()
+        elif self.total != self.read:
+            found = f"the server says that there are {self.total} items, and {self.read} came"
+            if self.dataset.paging is None and not self.by_links and self.total > self.read:
+                remedy = "declare paging for this dataset in the catalog"
+                raise ContractError(found, place=self.urls[-1], remedy=remedy)
+            raise self._changed(found, self.urls[-1])
 
-    def _changed(self, found: str, url: str) -> SourceChangedError:
+    def _check_stated(self) -> None:
+        if claim := self._uncounted():
+            raise self._changed(
+                f"the server says that there are more items than the {self.read} that came ({claim.text})",
+                self.urls[-1],
+                f"; if {claim.key} counts something else, set unrelated_keys: [{claim.key}] in the catalog",
+            )
+
+    def _changed(self, found: str, url: str, otherwise: str = "") -> SourceChangedError:
         return SourceChangedError(
             found,
             source=self.dataset.source,
             dataset=self.dataset.name,
             place=url,
-            remedy="nothing if a repeated read is whole; else read the listing when its writers rest",
+            remedy="nothing if a repeated read is whole; else read the listing when its writers rest"
+            + otherwise,
         )
 
     def _circle(self, what: str, earlier: int, url: str) -> ContractError:
-        return _wrong(
+        return ContractError(
             f"page {len(self.urls) + (what == 'URL')} has the {what} of page {earlier}: "
             "the listing goes round in circles",
-            url,
-            "correct the page parameters in the catalog; the server may ignore them",
+            place=url,
+            remedy="correct the page parameters in the catalog; the server may ignore them",
         )
-
-
-def total_of(headers: Mapping[str, str]) -> int | None:
-    """What `X-Total-Count` says; None where that is no number that items could be counted with."""
-    text = headers.get("x-total-count", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_TOTAL else None
 
 
 def _ask(dataset: HttpDataset, session: HttpSession, url: str, *, is_later: bool) -> Page:
@@ -226,13 +246,7 @@ def _ask(dataset: HttpDataset, session: HttpSession, url: str, *, is_later: bool
     except NoContentError:
         if not is_later:
             raise
-        return Page(url, Answer(url, 204, {}, b""), 0, "", "")
-    return Page(url, answer, *(items or Items(0, "")))
-
-
-def _page_parameters(paging: Paging, number: int) -> dict[str, str]:
-    return {paging.page_parameter: str(paging.first + number), paging.size_parameter: str(paging.size)}
-
-
-def _wrong(found: str, url: str, remedy: str) -> ContractError:
-    return ContractError(found, place=url, remedy=remedy)
+        answer, items = Answer(url, 204, {}, b""), None
+    number, sha256, around = items or Items(0, "")
+    total = total_of(answer.headers, dataset.unrelated_keys)
+    return Page(url, answer, number, sha256, total, claims_of(around, answer.headers, dataset.unrelated_keys))

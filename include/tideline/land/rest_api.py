@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tideline.errors import TidelineError
+from tideline.land.claims import claims_of, total_of
 from tideline.land.link_header import links
-from tideline.land.paging import is_beyond_the_end, page_url, total_of, walk
+from tideline.land.paging import is_beyond_the_end, page_url, walk
 from tideline.land.request import part_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ KEPT_HEADERS = (
     "last-modified",
     "link",
     "x-total-count",
+    "x-total",
+    "x-total-pages",
+    "x-next-page",
+    "content-range",
 )
 """What is kept of a reply's headers; complete for judging later what was landed, and without cookies."""
 
@@ -64,7 +69,12 @@ def land(request: LandRequest[HttpDataset], session: HttpSession, store: Store) 
     with _naming(request.dataset):
         before = _reusable_pages(request, described)
         if before and _is_unchanged(request.dataset, session, before):
-            details = {"request": described, "pages": before, "source": _counted([]), "whole": True}
+            details = {
+                "request": described,
+                "pages": before,
+                "source": _counted(request.dataset, []),
+                "whole": True,
+            }
             return attempt.commit(store, (), records=0, details=details, unchanged=True)
         parts, pages = _land_pages(attempt, session, store)
     return attempt.commit(
@@ -74,7 +84,7 @@ def land(request: LandRequest[HttpDataset], session: HttpSession, store: Store) 
         details={
             "request": described,
             "pages": pages,
-            "source": _counted(parts),
+            "source": _counted(request.dataset, parts),
             "whole": True,
         },
     )
@@ -93,9 +103,9 @@ def _land_pages(
     return parts, pages
 
 
-def _counted(parts: list[Part]) -> dict[str, Any]:
+def _counted(dataset: HttpDataset, parts: list[Part]) -> dict[str, Any]:
     """How many items the server says there are; `walk` has held that against what came."""
-    totals = (total_of(part.origin["headers"]) for part in parts)
+    totals = (total_of(part.origin["headers"], dataset.unrelated_keys) for part in parts)
     known = next((total for total in totals if total is not None), None)
     return {"kind": "none" if known is None else "total", "count": known}
 
@@ -117,19 +127,32 @@ def _is_unchanged(dataset: HttpDataset, session: HttpSession, before: list[dict[
     """Whether each page is as before, and no page has come after the last one."""
     for page in before:
         answer = session.get(page["url"], etag=page["etag"])
-        if not answer.is_unchanged or _counts_otherwise(answer, before):
+        if not answer.is_unchanged or _counts_otherwise(dataset, answer, before):
             return False
-    if links(answer.headers).get("next"):  # the last page is as it was, and another follows it now
+    # The last page is as it was, and another follows it now.
+    if links(answer.headers).get("next") or _leads_on(dataset, answer):
         return False
     if dataset.paging is None and len(before) == 1:
         return True
     return _has_no_more(dataset, session, before)
 
 
-def _counts_otherwise(answer: Answer, before: list[dict[str, Any]]) -> bool:
+def _counts_otherwise(dataset: HttpDataset, answer: Answer, before: list[dict[str, Any]]) -> bool:
     """Whether the head of a 304 has another total than came before; most have none."""
-    total = total_of(answer.headers)
-    return total is not None and total != sum(page["items"] for page in before)
+    came: int = sum(page["items"] for page in before)
+    total = total_of(answer.headers, dataset.unrelated_keys)
+    if total is not None:
+        return total != came
+    stated = claims_of((), answer.headers, dataset.unrelated_keys).total
+    return bool(stated and stated.number > came)
+
+
+def _leads_on(dataset: HttpDataset, answer: Answer) -> bool:
+    """Whether the head of a 304 says that there are more, in a way that counts if there is no total."""
+    if total_of(answer.headers, dataset.unrelated_keys) is not None:
+        return False
+    claims = claims_of((), answer.headers, dataset.unrelated_keys)
+    return bool(claims.flag or claims.lead)
 
 
 def _has_no_more(dataset: HttpDataset, session: HttpSession, before: list[dict[str, Any]]) -> bool:

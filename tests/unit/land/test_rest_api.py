@@ -344,10 +344,20 @@ MORE = [
     {"response_metadata": {"next_cursor": "dXNlcjpV"}},
     {"@odata.nextLink": "https://api/posts?$skip=9"},
     {"_links": {"next": {"href": "/posts?p=2"}}},
+    {"links": [{"rel": "self", "href": "/posts"}, {"rel": "next", "href": "/posts?p=2"}]},
+    {"last": False, "totalPages": 4},
+    {"isLast": False},
+    {"truncated": True},
+    {"cursor": "abc"},
+    {"total": 4, "limit": 3, "offset": 0},
+    {"pagination": {"page": 1, "pages": 2}},
 ]
 WHOLE = [
     {"next": None, "has_more": False, "meta": {"next_page": 0}, "response_metadata": {"next_cursor": ""}},
     {"nextSyncToken": "x", "links": {"self": "/posts", "next": None}, "paging": {"cursors": {"after": "x"}}},
+    {"last": True, "isLast": True, "cursor": "abc", "totalPages": 1, "page": {"totalElements": 3}},
+    {"total": 3, "count": 2, "pages": 1, "limit": 100, "offset": 10, "amount": {"total": 900}},
+    {"lines": [{"total": 9, "last": False, "next": "x"}]},
 ]
 
 
@@ -364,7 +374,49 @@ def test_a_body_that_says_that_there_is_more_is_not_landed_as_the_whole(
     assert_nothing_committed()
 
 
-@pytest.mark.parametrize("envelope", WHOLE, ids=["nothing", "other"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Content-Range", "0-2/4"),
+        ("X-Total", "4"),
+        ("X-Next-Page", "2"),
+        ("X-WP-TotalPages", "2"),
+        ("X-Has-More", "true"),
+        ("X-Pagination", '{"totalCount": 4, "pageSize": 3}'),
+    ],
+)
+def test_a_head_that_says_that_there_is_more_is_not_landed_as_the_whole(
+    landing, site, reply, name, text, assert_nothing_committed
+):
+    site.script = [reply(rows(3), headers={name: text})]
+
+    with pytest.raises(ContractError, match="3 items and says that there are more") as refused:
+        landing(posts(paging=None))
+
+    assert name.lower() in str(refused.value)
+    assert_nothing_committed()
+
+
+def test_a_head_that_says_that_it_is_all_is_believed(landing, site, reply):
+    headers = {"Content-Range": "bytes 0-99/100", "X-Total": "3", "X-Next-Page": "", "X-Total-Pages": "1"}
+    site.script = [reply(rows(3), headers=headers)]
+
+    assert landing(posts(paging=None))[0].records == 3
+
+
+@pytest.mark.parametrize("paging", [None, {"size": 10}])
+def test_keys_that_say_something_else_are_named_in_the_catalog(landing, site, reply, paging):
+    body = {"meta": {"Total": 900, "pages": 12}, "isLast": False, "rows": rows(3)}
+    site.answer = lambda path, headers: reply(body, headers={"X-Total": "900", "X-Total-Count": "7"})
+    unrelated = ("total", "pages", "isLast", "X-Total", "X-Total-Count")
+
+    manifest, _ = landing(posts(paging=paging, records_at=("rows",), unrelated_keys=unrelated))
+
+    assert manifest.records == 3
+    assert manifest.details["source"] == {"kind": "none", "count": None}
+
+
+@pytest.mark.parametrize("envelope", WHOLE, ids=["nothing", "other", "flags", "counts", "another array"])
 def test_an_envelope_that_says_that_it_is_all_is_believed(landing, site, reply, envelope):
     site.script = [reply({"rows": rows(3), **envelope})]
 
@@ -400,6 +452,74 @@ def test_short_and_empty_pages_in_the_middle_do_not_end_a_listing_that_says_so(l
     dataset = flagged(sizes, lambda number, last: {"has_more": number < last})
 
     assert landing(dataset)[0].records == sum(sizes)
+
+
+@pytest.mark.parametrize("sizes", [(10, 3, 10, 2), (10, 0, 5), (4, 10, 1), (0, 3), (10, 10)])
+@pytest.mark.parametrize("key", ["last", "pages"])
+def test_a_negated_flag_or_a_number_of_pages_leads_on_too(landing, flagged, sizes, key):
+    said = {
+        "last": lambda number, last: {"last": number >= last},
+        "pages": lambda number, last: {"totalPages": last},
+    }
+
+    assert landing(flagged(sizes, said[key]))[0].records == sum(sizes)
+
+
+@pytest.mark.parametrize("sizes", [(10, 9, 10, 5), (10, 10), (7, 7, 7, 2)])
+@pytest.mark.parametrize("where", ["body", "head"])
+def test_a_total_that_was_not_reached_leads_on(landing, flagged, site, sizes, where):
+    total = sum(sizes)
+    dataset = flagged(sizes, lambda number, last: {"total": total} if where == "body" else {})
+    if where == "head":
+        plain = site.answer
+        site.answer = lambda path, headers: replace(plain(path, headers), headers={"X-Total": str(total)})
+
+    assert landing(dataset)[0].records == total
+
+
+def test_a_total_that_pages_do_not_reach_is_a_change(landing, flagged, assert_nothing_committed):
+    dataset = flagged((10, 9), lambda number, last: {"meta": {"total": 20 if number == 1 else 19}})
+
+    with pytest.raises(SourceChangedError, match=r"than the 19 that came \(meta.total: 20\)") as changed:
+        landing(dataset)
+
+    assert "unrelated_keys: [total]" in changed.value.remedy
+    assert_nothing_committed()
+
+
+def test_a_total_that_links_do_not_reach_is_a_change(landing, site, reply, assert_nothing_committed):
+    link = {"X-Total": "5", "Link": "</posts?c=x>; rel=next"}
+    site.script = [reply(rows(3), headers=link), reply([{"id": 9}], headers={"X-Total": "5"})]
+
+    with pytest.raises(SourceChangedError, match=r"x-total: 5"):
+        landing(posts(paging=None))
+    assert_nothing_committed()
+
+
+def test_a_missing_page_is_no_end_where_the_one_before_says_that_there_are_more(
+    landing, site, reply, assert_nothing_committed
+):
+    full = reply({"rows": rows(10), "has_more": True})
+    site.script = [full, reply(status=404), full]
+
+    with pytest.raises(ContractError, match="says that there are more"):
+        landing(posts(records_at=("rows",)))
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize("second", ["the same", "refused"])
+@pytest.mark.parametrize("said", [{"last": False}, {"total": 4}, {"pages": 2}])
+def test_what_a_short_first_page_says_must_be_satisfied(
+    landing, site, reply, second, said, assert_nothing_committed
+):
+    body = {"rows": rows(3), **said}
+    site.answer = lambda path, headers: (
+        reply(status=400) if second == "refused" and "_page=2" in path else reply(body)
+    )
+
+    with pytest.raises(ContractError, match="says that there are more"):
+        landing(posts(records_at=("rows",)))
+    assert_nothing_committed()
 
 
 @pytest.mark.parametrize("sizes", [(10, 10, 3), (10, 10), (3,), ()])
@@ -668,7 +788,15 @@ def test_short_last_pages_behind_links_cost_one_request_more(landing, site, repl
 
 
 @pytest.mark.parametrize(
-    "head", [{"Link": "</posts?c=x>; rel=next"}, {"X-Total-Count": "4"}], ids=["link", "total"]
+    "head",
+    [
+        {"Link": "</posts?c=x>; rel=next"},
+        {"X-Total-Count": "4"},
+        {"X-Total": "4"},
+        {"X-Next-Page": "2"},
+        {"X-Has-More": "true"},
+    ],
+    ids=["link", "total", "another total", "next page", "flag"],
 )
 def test_a_304_whose_head_says_that_there_is_more_is_not_believed(landing, site, reply, store, head):
     """A server that pages without being asked: the first page, and its ETag, stay as they are."""
@@ -680,6 +808,15 @@ def test_a_304_whose_head_says_that_there_is_more_is_not_believed(landing, site,
     second, _ = landing(posts(paging=None), previous=first)
 
     assert snapshot(store, second) == rows(4)
+
+
+def test_a_304_whose_head_agrees_is_believed(landing, site, reply):
+    site.script = [reply(rows(3), headers={"ETag": '"1"', "X-Total": "3"})]
+    first, _ = landing(posts(paging=None))
+    head = {"X-Total": "3", "X-Total-Count": "3", "X-Has-More": "true", "X-Next-Page": ""}
+    site.script = [reply(status=304, headers=head)]
+
+    assert landing(posts(paging=None), previous=first)[0].unchanged
 
 
 @pytest.mark.parametrize("status", [404, 204])
