@@ -175,6 +175,7 @@ def _described(dataset: HttpDataset, session: HttpSession) -> dict[str, Any]:
         "path": dataset.path,
         "parameters": dict(dataset.parameters),
         "records_at": list(dataset.records_at),
+        "unrelated_keys": list(dataset.unrelated_keys),
         "paging": dataset.paging.model_dump() if dataset.paging else None,
     }
 

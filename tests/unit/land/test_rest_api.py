@@ -838,11 +838,14 @@ def test_without_paging_one_304_is_enough(twice, site):
     [
         lambda manifest: replace(manifest, catalog_fingerprint="another"),
         lambda manifest: manifests.with_details(manifest, request={}),
+        lambda manifest: manifests.with_details(
+            manifest, request={k: v for k, v in manifest.details["request"].items() if k != "unrelated_keys"}
+        ),
         lambda manifest: manifests.with_details(manifest, pages=[]),
         lambda manifest: manifests.with_details(manifest, pages=[{"url": "u", "etag": None, "items": 1}]),
         lambda manifest: replace(manifest, details={}),
     ],
-    ids=["other catalog", "other request", "no pages", "no ETag", "no details"],
+    ids=["other catalog", "other request", "judged before replies were", "no pages", "no ETag", "no details"],
 )
 def test_a_previous_manifest_that_does_not_fit_is_not_used(landing, listing, site, spoil):
     listing(rows(5), etag=True)
