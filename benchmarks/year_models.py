@@ -45,6 +45,8 @@ LOOKBACK_HOURS = 6
 """`merge_lookback_hours` of the dbt project: what was merged so long before the last build, which was an hour
 ago, is built again."""
 LEDGER, BUILDS = "tideline_ops.load_ledger", "tideline_ops.build_ledger"
+PLACES, PLACES_AT_MOST = "tideline_ops.build_places", 5_000
+"""Rows in the end: some months for each day, for two facts."""
 BUILDS_AN_HOUR = 100
 """Rows of the build ledger: some months and one end for each of sixteen models."""
 ORDERS = "raw_shop_mongodb.orders"
@@ -281,6 +283,7 @@ def _tables(url: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
     tables: dict[str, Any] = {
         LEDGER: _raw(LAYOUT.fields, ("committed_at", "day"), 0) | {"groups": len(catalog.datasets)},
         BUILDS: _raw(builds.LAYOUT.fields, ("logged_at", "day"), 0) | {"groups": BUILDS_AN_HOUR},
+        PLACES: _raw(builds.PLACES.fields, None, PLACES_AT_MOST),
     }
     for dataset in catalog.datasets:
         name = f"raw_{dataset.source}.{dataset.name}"
