@@ -1,7 +1,7 @@
 """Stretches of clean CSV → typed Arrow columns, with pyarrow's parser wherever it is as strict as we are.
 
-Where it is looser, its result is checked (values out of range), columns are read as texts (integers, where
-there is anything hexadecimal), or its input must not come here (stray quotes, NUL: see
+Where it is looser, its result is checked (values out of range), columns are read as texts
+(`tideline.refine.csv_misread`), or its input must not come here (stray quotes, NUL: see
 `tideline.refine.csv_decode`). Where it is stricter, or a value is bad, the column is read as texts for some
 blocks. Rows in doubt are marked, for `tideline.refine.csv_exact` to decide.
 """
@@ -19,7 +19,7 @@ from pyarrow import csv
 from tideline.refine.contract import arrow_type
 from tideline.refine.csv_bounds import Bounds
 from tideline.refine.csv_habits import Habits
-from tideline.refine.csv_scan import has_pair
+from tideline.refine.csv_misread import Misread
 from tideline.refine.csv_texts import has_zone, spellings, texts, typed
 from tideline.refine.csv_values import FALSE, TRUE
 
@@ -64,7 +64,7 @@ class ArrowReader:
         self._dialect = dialect
         self._nulls = texts(dict.fromkeys(dialect.null_values))
         self._by_position = {slot.position: index for index, slot in enumerate(layout.slots)}
-        self._integers = {index for index, slot in enumerate(layout.slots) if slot.column.type == "int64"}
+        self._misread = Misread(layout, dialect)
         self._bounds = [Bounds.of(slot.column) for slot in layout.slots]
         self._habits = Habits(i for i, slot in enumerate(layout.slots) if slot.column.type == "timestamp")
         self._unparsed = {i for i, slot in enumerate(layout.slots) if not _is_parsed(slot.column)}
@@ -85,9 +85,7 @@ class ArrowReader:
         if not data:
             return self._nothing()
         skipped: list[int] = []
-        as_text = self._unparsed | self._habits.texts()
-        if self._integers and _has_hexadecimal(data):
-            as_text |= self._integers
+        as_text = self._unparsed | self._habits.texts() | self._misread.columns(data)
         batch = self._parse(self._as_utf8(data), as_text, skipped if is_decodable else None)
         self._habits.count_block()
         count = len(self._layout.slots)
@@ -203,10 +201,6 @@ class ArrowReader:
         )
         if first is not None:
             self._habits.look(index, has_zone=has_zone(first))
-
-
-def _has_hexadecimal(data: bytes) -> bool:
-    return any(has_pair(ord("0"), letter, data) for letter in b"xX")
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -182,3 +182,33 @@ def test_strings_can_be_null(csv_dataset: Make, decode: Decode, noise: bytes) ->
     found = decode(dataset, b'id,name,n\n1,NA,NA\n2,"NA","NA"\n3,,\n4,"",""\n' + noise)
     assert found.values("name") == [None, "NA", "", ""]
     assert found.values("n") == [None, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "null", "other", "value"),
+    [
+        ("date", "9999-12-31", "2026-01-31", date(2026, 1, 31)),
+        ("int64", "-1", "7", 7),
+        ("numeric(9,2)", "0.00", "1.50", Decimal("1.5")),
+        ("float64", "-999", "0.5", 0.5),
+        ("bool", "f", "true", True),
+        ("timestamp", "1970-01-01", "2026-01-31 00:00:00", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("string", "-", "x", "x"),
+    ],
+)
+@pytest.mark.parametrize("noise", [b"", b"x,1,1\n"], ids=["parser", "one by one"])
+def test_a_quoted_null_text_is_null_in_all_columns_but_string(
+    csv_dataset: Make, decode: Decode, kind: str, null: str, other: str, value: object, noise: bytes
+) -> None:
+    dialect = CsvDialect(null_values=("", null), strings_can_be_null=True)
+    dataset = csv_dataset({"id": "int64", "value": kind}, dialect=dialect)
+    body = f'id,value\n1,"{null}"\n2,{null}\n3,"{other}"\n4,{other}\n5,\n'.encode()
+    quoted = null if kind == "string" else None
+    assert decode(dataset, body + noise).values("value") == [quoted, None, value, value, None]
+
+
+def test_a_quoted_null_text_in_a_key_is_refused(csv_dataset: Make, decode: Decode) -> None:
+    dataset = csv_dataset(dialect=CsvDialect(null_values=("0",), strings_can_be_null=True))
+    found = decode(dataset, b'id,name\n"0",a\n0,b\n1,"0"\n')
+    assert (found.values("id"), found.values("name")) == ([1], ["0"])
+    assert found.reasons == [(1, "null_required", "id"), (2, "null_required", "id")]

@@ -133,8 +133,12 @@ LIMITS = st.builds(
         CsvDialect(encoding="cp1252"),
         CsvDialect(null_values=("NA", "-"), strings_can_be_null=True),
         CsvDialect(null_values=("", "0", "true")),
+        CsvDialect(
+            null_values=("", "0", "true", "a", "2.50", "2026-01-31", "2026-01-31 14:05:06"),
+            strings_can_be_null=True,
+        ),
     ],
-    ids=["plain", "cp1252", "nullable strings", "values that mean null"],
+    ids=["plain", "cp1252", "nullable strings", "values that mean null", "both"],
 )
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), limits=LIMITS)
