@@ -86,7 +86,7 @@ class ArrowReader:
             return self._nothing()
         skipped: list[int] = []
         as_text = self._unparsed | self._habits.texts() | self._misread.columns(data)
-        batch = self._parse(self._as_utf8(data), as_text, skipped if is_decodable else None)
+        batch = self._parse(_ended(self._as_utf8(data)), as_text, skipped if is_decodable else None)
         self._habits.count_block()
         count = len(self._layout.slots)
         columns, doubts = [], []
@@ -201,6 +201,11 @@ class ArrowReader:
         )
         if first is not None:
             self._habits.look(index, has_zone=has_zone(first))
+
+
+def _ended(data: bytes) -> bytes:
+    """Without a line end the parser takes an empty last field for a quoted one, if the field before it is."""
+    return data if data.endswith((b"\n", b"\r")) else data + b"\n"
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -212,3 +212,29 @@ def test_a_quoted_null_text_in_a_key_is_refused(csv_dataset: Make, decode: Decod
     found = decode(dataset, b'id,name\n"0",a\n0,b\n1,"0"\n')
     assert (found.values("id"), found.values("name")) == ([1], ["0"])
     assert found.reasons == [(1, "null_required", "id"), (2, "null_required", "id")]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CR LF", "CR"])
+@pytest.mark.parametrize("last", [True, False], ids=["ended", "not ended"])
+@pytest.mark.parametrize("before", [b"x", b'"x"', b'"x""y"', b'""', b'"two\nlines"'])
+def test_an_empty_last_field_is_null_whatever_is_before_it(
+    csv_dataset: Make, decode: Decode, end: bytes, last: bool, before: bytes
+) -> None:
+    columns = {"id": "int64", "name": "string", "note": "string", "other": "date"}
+    dataset = csv_dataset(columns, dialect=CsvDialect(strings_can_be_null=True))
+    body = end.join([b"id,name,other,note", b"1," + before + b",,", b'2,x,"",']) + end * last
+    assert decode(dataset, body).values("note") == [None, None]
+    body = end.join([b"other,id,name,note", b",1," + before + b","]) + end * last
+    found = decode(dataset, body)
+    assert found.values("note") == [None]
+    assert (found.records, found.rejects) == (1, [])
+
+
+@pytest.mark.parametrize("tail", [b'2,"a', b'2,"a"b', b'2,"a,'])
+def test_a_quoted_field_cut_at_the_end_costs_its_record(
+    csv_dataset: Make, decode: Decode, tail: bytes
+) -> None:
+    dataset = csv_dataset(dialect=CsvDialect(strings_can_be_null=True))
+    found = decode(dataset, b'id,name\n1,"x"\n' + tail)
+    assert found.values("name") == ["x"]
+    assert [(reject.line, reject.raw) for reject in found.rejects] == [(3, tail)]
