@@ -39,6 +39,17 @@ def has_pair(first: int, second: int, data: bytes) -> bool:
     )
 
 
+def places_of_pair(first: int, second: int, data: bytes) -> Positions:
+    """Where the one is that the other follows, ascending."""
+    if first not in data or second not in data:
+        return np.zeros(0, np.int64)
+    found = [
+        np.flatnonzero((piece[:-1] == first) & (piece[1:] == second)) + start
+        for start, piece in _pieces(data, overlap=1)
+    ]
+    return np.concatenate(found)
+
+
 def _pieces(data: bytes, overlap: int = 0) -> Iterator[tuple[int, Bytes]]:
     view = np.frombuffer(data, np.uint8)
     for start in range(0, len(view), PIECE_BYTES):

@@ -45,7 +45,7 @@ ODD = [
     "TRUE", " yes", "maybe", "0000-01-01", "2026-02-30", "9999-12-31T23:59:59-01:00", "2026-01-31T14:05Z",
     "2026-01-31 14:05 +01:00", "2026-01-31", "2026-01-31T00:00:00.0000000", "0000-05-05 00:00",
     "{", "NA", "-", "\0",
-    "\ufeff", "9223372036854775808", "1e-400", "\x0b1", "1_000", "٣",
+    "1e+-2", "1e0x1", "1e-41", "1e-231", "0e-41", "1e-05", "1e2", "\ufeff", "9223372036854775808", "1e-400", "\x0b1", "1_000", "٣",
 ]  # fmt: skip
 NOISE = [
     b"",
@@ -161,6 +161,30 @@ def test_gives_what_the_definition_gives_of_noise(noise: str, limits: CsvLimits)
     body = b"id,name\n" + noise.encode()
     batches = list(decode_csv(dataset, PART, io.BytesIO(body), limits))
     expected, rejects = by_definition(dataset, body)
+    assert pa.Table.from_batches([each.batch for each in batches]).equals(
+        pa.Table.from_arrays(expected, schema=decoded_schema(dataset))
+    )
+    assert [reject for each in batches for reject in each.rejects] == rejects
+
+
+DECIMALS = [
+    "0", "1", "25", "123456789" * 4, "0" * 20, "e", "E", "e-", "+", "-", ".", "0x", " ", "38", "41", "231",
+]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    texts=st.lists(st.lists(st.sampled_from(DECIMALS), max_size=6).map("".join), min_size=1, max_size=4),
+    kind=st.sampled_from(["numeric(12,2)", "numeric(38,9)", "bignumeric(38,20)", "int64", "float64"]),
+    quoted=st.booleans(),
+)
+def test_takes_the_numbers_that_the_definition_takes(texts: list[str], kind: str, quoted: bool) -> None:
+    columns = (Column(name="id", type="int64"), Column(name="value", type=kind))
+    dataset = CsvDataset(name="d", source="s", bucket="bucket", prefix="d/", key=("id",), columns=columns)
+    quote = '"' if quoted else ""
+    body = "".join(["id,value\n", *(f"{row},{quote}{text}{quote}\n" for row, text in enumerate(texts))])
+    batches = list(decode_csv(dataset, PART, io.BytesIO(body.encode())))
+    expected, rejects = by_definition(dataset, body.encode())
     assert pa.Table.from_batches([each.batch for each in batches]).equals(
         pa.Table.from_arrays(expected, schema=decoded_schema(dataset))
     )

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from tideline.catalog.model import CsvDialect
 from tideline.refine import csv_arrow
 from tideline.refine.csv import CsvLimits
 from tideline.refine.csv_blocks import BlockLimits
+from tideline.refine.csv_misread import FarExponent
 from tideline.refine.inflate import InflateLimits
 
 if TYPE_CHECKING:
@@ -218,3 +220,56 @@ def test_a_parser_that_miscounts_is_not_believed(
     found = decode(csv_dataset(), b"id,name\n1,a\n2,b\nx,c\n")
     assert found.values("id") == [1, 2]
     assert found.reasons == [(3, "bad_number", "id")]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        *[(text, "bad_number") for text in ("1e+-2", "1E+-0", "1e0x1", "1e+0X1", "1.5e+-9999999")],
+        *[(text, "bad_number") for text in ("1e", "1e+", "+-1", "--1", ".e1", ".", "1e5.0")],
+        *[
+            (text, "decimal_scale")
+            for text in ("1e-41", "1e-0041", "12345678901E-61", "1.5e-105", "+1.e-231")
+        ],
+        *[(text, "decimal_scale") for text in ("0.00000000000000000000000000000001e-9", "1e-600930")],
+    ],
+)
+@pytest.mark.parametrize("form", ["%s", '"%s"', " %s "], ids=["bare", "quoted", "blanks"])
+@pytest.mark.parametrize(
+    "neighbour", [b"", b"3,1.5000000000000000000000000000000000\n"], ids=["", "neighbour"]
+)
+def test_numbers_that_the_parser_misreads(
+    csv_dataset: Make, decode: Decode, text: str, reason: str, form: str, neighbour: bytes
+) -> None:
+    dataset = csv_dataset({"id": "int64", "price": "numeric(12,2)"})
+    found = decode(dataset, b"id,price\n1," + (form % text).encode() + b"\n2,5\n" + neighbour)
+    assert found.reasons == [(1, reason, "price")]
+    assert found.values("price")[0] == 5
+
+
+@pytest.mark.parametrize("text", ["1e-2147483647", "1e+-2147483647", "999999999e-999999999"])
+def test_a_far_exponent_does_not_end_the_process(csv_dataset: Make, decode: Decode, text: str) -> None:
+    dataset = csv_dataset({"id": "int64", "price": "numeric(12,2)"})
+    assert len(decode(dataset, f"id,price\n1,{text}\n".encode()).rejects) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "e-41",
+            "one-41",
+            "1e-5",
+            "1e-05",
+            "1.7976931348623157e-22",
+            "a1e-41",
+            "4-1e-41",
+            "1e-41a",
+            "1e-41-2",
+        ],
+        *["1b4e28ba-2fa1-11d2-883e-0016d3cca427", "1e-0000000000000005", "1e-41.5"],
+    ],
+)
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_only_numbers_count_as_far_exponents(text: str, end: bytes) -> None:
+    assert not FarExponent(CsvDialect()).is_in(b"id,name\n1," + text.encode() + end)

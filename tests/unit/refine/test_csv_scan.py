@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tideline.refine import csv_scan
-from tideline.refine.csv_scan import count_of, has_pair, places_of
+from tideline.refine.csv_scan import count_of, has_pair, places_of, places_of_pair
 
 DATA = b"0x,a\n0,x00x"
 
@@ -26,3 +26,5 @@ def test_places_and_counts(byte: bytes) -> None:
 @pytest.mark.parametrize("data", [DATA, DATA[1:], b"", b"0", b"x"])
 def test_pairs(pair: bytes, data: bytes) -> None:
     assert has_pair(pair[0], pair[1], data) is (pair in data)
+    expected = [place for place in range(len(data)) if data.startswith(pair, place)]
+    assert places_of_pair(pair[0], pair[1], data).tolist() == expected
