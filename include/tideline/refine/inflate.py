@@ -57,13 +57,13 @@ def plain_chunks(
 
     Raises:
         ContractError: The gzip stream is cut short or corrupt, or something follows its last member; nothing
-            at all is stored under a name that ends in `.gz` (the one case where the name decides); the
+            at all is stored under a name that ends in `.gz`, in any case (all that the name decides); the
             object is neither plain text nor gzip, or inflates beyond the limits. It is as the source has it:
             what was damaged in the lake is named by whoever compares its checksum.
     """
     head = read_fully(stream, _READ_BYTES)
-    if not head and place.key.endswith(".gz"):
-        raise _cut_short(place, 0)
+    if head == GZIP[:1] or (not head and place.key.lower().endswith(".gz")):
+        raise _cut_short(place, len(head))
     chunks = _inflate(head, stream, place, limits) if head.startswith(GZIP) else _plain(head, stream, limits)
     first = next(chunks, b"")
     _check_plain(first, place)

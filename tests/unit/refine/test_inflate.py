@@ -68,8 +68,15 @@ def test_the_name_does_not_decide() -> None:
 def test_nothing_is_nothing_unless_it_is_named_gz() -> None:
     assert plain(b"", key="items/1.csv") == b""
     assert plain(gzip.compress(b"")) == b""
-    with pytest.raises(ContractError, match="cut short"):
-        plain(b"", key="items/1.csv.gz")
+    for key in ("items/1.csv.gz", "ITEMS/1.CSV.GZ", "items/1.csv.Gz"):
+        with pytest.raises(ContractError, match="cut short: it does not end within its 0 bytes"):
+            plain(b"", key=key)
+
+
+@pytest.mark.parametrize("key", ["items/1.csv.gz", "items/1.csv"])
+def test_the_first_byte_of_gzip_alone_is_a_cut_stream(key: str) -> None:
+    with pytest.raises(ContractError, match="cut short: it does not end within its 1 bytes"):
+        plain(b"\x1f", key=key)
 
 
 @pytest.mark.parametrize("sixtyfourth", range(1, 64))
