@@ -98,6 +98,12 @@ class Window:
         """Whether the instant lies in the half-open window."""
         return (self.start is None or self.start <= instant) and instant < self.end
 
+    def covers(self, other: Window) -> bool:
+        """Whether all of the other lies in the window."""
+        return other.end <= self.end and (
+            self.start is None or (other.start is not None and self.start <= other.start)
+        )
+
     def to_json(self) -> dict[str, str | None]:
         """`{"start": "…Z" | None, "end": "…Z"}`."""
         return {

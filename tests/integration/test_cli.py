@@ -139,7 +139,7 @@ def test_refused_rows_that_are_refused_again_are_an_error(world):
 
 
 def test_recover_lists_and_merges_what_no_load_has(world):
-    assert json.loads(invoke("recover", "--json")) == {"done": [], "skipped": {}}
+    assert json.loads(invoke("recover", "--json")) == {"done": [], "skipped": {}, "passed_over": {}}
     landed = json.loads(invoke("land", *ORDERS, *WINDOW))
     listed = invoke("recover", *ORDERS, "--dry-run")
     assert "exact" in listed

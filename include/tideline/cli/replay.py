@@ -103,6 +103,10 @@ def recover(
         _show_landings(found.done)
     else:
         show(found.done, as_json=False)
+    for uri, why in found.passed_over.items():
+        errors.print(
+            f"passed over, its window was read again and merged: {uri}: {why}", markup=False, highlight=False
+        )
     _fail_if_skipped(found.skipped)
 
 

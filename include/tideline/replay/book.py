@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from tideline.errors import IntegrityError
 from tideline.warehouse.ledger import Ledger
-from tideline.warehouse.state import ORIGIN
+from tideline.warehouse.state import CHAIN_MODES, ORIGIN
+from tideline.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from tideline.catalog.model import Dataset
+    from tideline.replay.landings import Landing
     from tideline.replay.span import Span
     from tideline.warehouse.bigquery import Warehouse
     from tideline.warehouse.ledger import LedgerRow
@@ -41,6 +43,7 @@ class Book:
         entries: By the manifest's URI.
         ranges: Manifests of ranges that were merged together.
         evidence: Quarantine manifests of loads that were merged, whatever they refused.
+        reads: Windows that were read whole and merged, each with the clock just before it was read.
         as_of: When the newest row was committed, by the warehouse's clock.
     """
 
@@ -48,6 +51,7 @@ class Book:
     entries: dict[str, Entry] = field(default_factory=dict)
     ranges: set[str] = field(default_factory=set)
     evidence: set[str] = field(default_factory=set)
+    reads: set[tuple[Window, datetime]] = field(default_factory=set)
     as_of: datetime = ORIGIN
 
     def take(self, rows: Iterable[LedgerRow]) -> None:
@@ -63,9 +67,18 @@ class Book:
                 self.evidence.add(row.quarantine_manifest_uri)
             if row.raw_manifest_uri is not None:
                 self.entries[row.raw_manifest_uri] = entry
+            if row.mode in CHAIN_MODES:
+                self.reads.add((Window(row.window_start, row.window_end), row.extracted_at))
 
     def __contains__(self, raw_manifest_uri: str) -> bool:
         return raw_manifest_uri in self.entries
+
+    def has_read_again(self, landing: Landing) -> bool:
+        """Whether a later read of all of the landing's window was merged."""
+        window = Window.from_id(landing.window_id)
+        return landing.mode in CHAIN_MODES and any(
+            read_at > landing.extracted_at and merged.covers(window) for merged, read_at in self.reads
+        )
 
     def until(self, instant: datetime) -> frozenset[str]:
         """The raw manifests whose newest load was committed by then."""

@@ -6,13 +6,15 @@ Unlike a replay it is about single loads: one that does not go through is report
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from tideline import pipeline
 from tideline.catalog.loader import fingerprint
 from tideline.errors import ContractError, IntegrityError
 from tideline.lake import manifest as manifests
 from tideline.lake.listing import committed
+from tideline.replay.book import read_book
 from tideline.replay.landings import whole_uri
 from tideline.replay.select import unrecorded
 from tideline.replay.work import Outcome, merge_live
@@ -28,6 +30,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Recovery(Outcome):
+    """What became of landings.
+
+    Attributes:
+        passed_over: Raw manifest → why it is refused; a later read of its window was merged, so that nothing
+            of it is missing.
+    """
+
+    passed_over: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """For a script."""
+        return {**super().to_json(), "passed_over": self.passed_over}
+
+
 def recover(
     deployment: Deployment,
     datasets: Iterable[AnyDataset],
@@ -36,7 +54,7 @@ def recover(
     *,
     dry_run: bool = False,
     step: Callable[[str], None] = log.debug,
-) -> Outcome:
+) -> Recovery:
     """Bring every landing of the span that the ledger does not know into warehouse and ledger.
 
     In the order in which the source was read, each with the mode of the run that read it, so that high-water
@@ -54,32 +72,47 @@ def recover(
     Returns:
         What was (or would be) merged; what was not, and why.
     """
-    outcome = Outcome()
+    outcome = Recovery()
     for dataset in datasets:
         items = unrecorded(deployment, dataset, span).items
         refined = _refined_before(deployment, dataset, span, items)
+        refused: list[tuple[Item, str]] = []
         for item in items:
             step(f"{dataset.dataset_id} {item.landing.window_id}")
             if dry_run:
                 outcome.done.append({**item.landing.to_json(), "refine": _uri(item) not in refined})
-            else:
-                _recover(deployment, item, refined.get(_uri(item)), run_id, outcome)
+                continue
+            try:
+                outcome.done.append(_recover(deployment, item, refined.get(_uri(item)), run_id))
+            except ContractError as error:
+                refused.append((item, str(error)))
+            except IntegrityError as error:
+                log.warning("%s is not recovered: %s", _uri(item), error)
+                outcome.skipped[_uri(item)] = str(error)
+        _tell_apart(deployment, dataset, refused, outcome)
     return outcome
 
 
-def _recover(
-    deployment: Deployment, item: Item, processed_uri: str | None, run_id: str, outcome: Outcome
+def _recover(deployment: Deployment, item: Item, processed_uri: str | None, run_id: str) -> Summary:
+    summary = (
+        pipeline.refined_summary(deployment, processed_uri)
+        if processed_uri
+        else _refine(deployment, item, run_id)
+    )
+    return merge_live(deployment, {**summary, "mode": item.mode}, run_id)
+
+
+def _tell_apart(
+    deployment: Deployment, dataset: AnyDataset, refused: list[tuple[Item, str]], outcome: Recovery
 ) -> None:
-    try:
-        summary = (
-            pipeline.refined_summary(deployment, processed_uri)
-            if processed_uri
-            else _refine(deployment, item, run_id)
-        )
-        outcome.done.append(merge_live(deployment, {**summary, "mode": item.mode}, run_id))
-    except (ContractError, IntegrityError) as error:
-        log.warning("%s is not recovered: %s", _uri(item), error)
-        outcome.skipped[_uri(item)] = str(error)
+    """Enter the refused by whether a later read was merged; this recovery itself may have merged it."""
+    if not refused:
+        return
+    book = read_book(deployment.open_warehouse(), dataset)
+    for item, why in refused:
+        log.warning("%s is not recovered: %s", _uri(item), why)
+        kept = outcome.passed_over if book.has_read_again(item.landing) else outcome.skipped
+        kept[_uri(item)] = why
 
 
 def _refine(deployment: Deployment, item: Item, run_id: str) -> Summary:

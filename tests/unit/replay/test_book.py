@@ -7,8 +7,10 @@ import pytest
 
 from tideline.errors import IntegrityError
 from tideline.replay.book import Book
+from tideline.replay.landings import Landing
 from tideline.replay.span import Span
 from tideline.warehouse.state import ORIGIN
+from tideline.window import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DATASET = SimpleNamespace(source="test", name="things")
@@ -19,7 +21,10 @@ def hour(number: float) -> datetime:
 
 
 def row(uri: str | None, load: str, *, at: float, end: float = 0, quarantined: int = 0, **more):
-    given = {"quarantine_manifest_uri": None, "raw_manifest_uris": (), **more}
+    given = {
+        "quarantine_manifest_uri": None, "raw_manifest_uris": (), "mode": "scheduled",
+        "window_start": None, "extracted_at": hour(end), **more,
+    }  # fmt: skip
     return SimpleNamespace(
         raw_manifest_uri=uri, load_id=load, quarantined=quarantined, window_end=hour(end),
         committed_at=hour(at), **given,
@@ -38,6 +43,41 @@ def test_the_newest_load_of_a_landing_counts_and_rewinds_are_none():
     assert made.entries["a"].quarantined == 0
     assert made.as_of == hour(3)
     assert list(made.entries) == ["a"]
+
+
+def landing(start: float | None, end: float, *, at: float, mode: str = "scheduled") -> Landing:
+    window = Window(None if start is None else hour(start), hour(end))
+    return Landing("test.things", "bad", window.window_id, hour(at), mode)
+
+
+@pytest.mark.parametrize(
+    ("refused", "again"),
+    [
+        (landing(1, 2, at=2.1), True),
+        (landing(1, 2, at=2.1, mode="exact"), True),
+        (landing(1, 3, at=3), True),
+        (landing(0, 2, at=2.1), False),
+        (landing(None, 2, at=2.1), False),
+        (landing(1, 4, at=2.1), False),
+        (landing(1, 2, at=3.1), False),
+        (landing(1, 2, at=4), False),
+        (landing(1, 2, at=2.1, mode="reconcile"), False),
+    ],
+    ids=[
+        *("within", "named", "the same", "begins earlier", "begins at the origin", "ends later"),
+        *("at the same time", "read later", "no window's read"),
+    ],
+)
+def test_a_landing_is_read_again_by_a_later_read_of_all_its_window(refused, again):
+    made = book(row("good", "1", at=5, end=3, window_start=hour(1), extracted_at=hour(3.1)))
+    assert made.has_read_again(refused) is again
+
+
+def test_only_reads_of_whole_windows_read_a_landing_again():
+    refused = landing(None, 2, at=2.1)
+    assert book(row("good", "1", at=5, end=3)).has_read_again(refused)
+    for mode in ("reconcile", "replay", "rewind"):
+        assert not book(row("good", "1", at=5, end=3, mode=mode)).has_read_again(refused)
 
 
 def test_an_empty_ledger_knows_nothing():
