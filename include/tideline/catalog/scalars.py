@@ -37,7 +37,8 @@ ADVICE = {
     "addresses and passwords belong into that connection",
     DATABASE_NAME: 'write the database name alone: up to 63 characters, no / \\ . " $ * < > : | ? or space',
     COLLECTION_NAME: "write the collection's name alone: 1 to 255 characters, no $",
-    BUCKET_NAME: "write the bucket's name alone, without s3:// and without a path",
+    BUCKET_NAME: "write the bucket's name alone, without s3:// and without a path: 3 to 222 letters, "
+    "digits and . _ -, beginning and ending with a letter or digit",
     PREFIX: "write the beginning of the objects' keys, such as products/; keys do not begin with /",
     SUFFIX: "write the end of the objects' names with its dot, such as .csv or .csv.gz",
     HTTP_PATH: "write the path alone, such as /users; the host belongs into the connection, "

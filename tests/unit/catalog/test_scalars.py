@@ -91,6 +91,18 @@ def test_every_pattern_says_what_to_write_instead() -> None:
     assert patterns - {scalars.DURATION, scalars.SIZE} == set(scalars.ADVICE)
 
 
+def test_the_advice_for_a_bucket_says_how_long_its_name_is() -> None:
+    adapter: TypeAdapter[str] = TypeAdapter(scalars.BucketName)
+    said = re.search(r"(\d+) to (\d+) letters, digits", scalars.ADVICE[scalars.BUCKET_NAME])
+    assert said is not None
+    shortest, longest = int(said[1]), int(said[2])
+    for size in (shortest, longest):
+        assert adapter.validate_python("b" * size)
+    for size in (shortest - 1, longest + 1):
+        with pytest.raises(ValidationError):
+            adapter.validate_python("b" * size)
+
+
 @pytest.mark.parametrize(
     ("kind", "fine", "refused"),
     [
