@@ -23,7 +23,7 @@ from uuid import uuid4
 
 import psutil  # which Airflow itself needs
 
-from devstack.process import free_port, require_free
+from devstack.process import free_port, require_free, run
 from tideline.errors import SettingsError
 from tideline.window import format_instant
 
@@ -91,9 +91,7 @@ def test_run(env: Mapping[str, str], logical_date: datetime, conf: Mapping[str, 
         str(BIN / "airflow"), "dags", "test", "tideline_hourly", format_instant(logical_date),
         "--conf", json.dumps(conf),
     ]  # fmt: skip
-    with log.open("ab") as output:
-        done = subprocess.run(command, env=dict(env), stdout=output, stderr=subprocess.STDOUT, check=False)
-    return done.returncode == 0 and _run_state(Path(env["AIRFLOW_HOME"]), logical_date) == "success"
+    return run(command, env, log) == 0 and _run_state(Path(env["AIRFLOW_HOME"]), logical_date) == "success"
 
 
 def _run_state(home: Path, logical_date: datetime) -> str:
@@ -235,9 +233,6 @@ def _group_ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _call(command: list[str], env: Mapping[str, str], log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        done = subprocess.run(command, env=dict(env), stdout=output, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
+    if run(command, env, log):
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise SettingsError(f"`{Path(command[0]).name} {command[1]}` failed:\n{tail}", place=str(log))

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from tideline.errors import FatalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 HOST = "127.0.0.1"
 INCLUDE = Path(__file__).resolve().parents[1]
@@ -142,27 +142,50 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+    """Run a command to its end; its exit code. It ends with this process, however that ends."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process, watchdog = _guarded(command, environment, output)
+    try:
+        return process.wait()
+    finally:
+        _signal_group(
+            process.pid, signal.SIGKILL
+        )  # Airflow's tasks take SIGTERM for a failure, and try again
+        process.wait()
+        watchdog.close()
+
+
 def _spawn(program: Program, port: int, logs: Path) -> Server:
     logs.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **program.environment}
+    with (logs / f"{program.name}.log").open("wb") as log:
+        return Server(program.name, port, *_guarded(program.command(port), environment, log))
+
+
+def _guarded(
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]
+) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    """A guard with the command under it, and the writing end of its pipe."""
     reading, writing = os.pipe()
-    search = os.pathsep.join(filter(None, (str(INCLUDE), os.environ.get("PYTHONPATH"))))
+    search = os.pathsep.join(filter(None, (str(INCLUDE), environment.get("PYTHONPATH"))))
     try:
-        with (logs / f"{program.name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                module("devstack.guard", str(reading), *program.command(port)),
-                env={**os.environ, "PYTHONPATH": search, "PYTHONUNBUFFERED": "1", **program.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=(reading,),
-                start_new_session=True,
-            )
+        process = subprocess.Popen(
+            module("devstack.guard", str(reading), *command),
+            env={**environment, "PYTHONPATH": search},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(reading,),
+            start_new_session=True,
+        )
     except BaseException:
         os.close(writing)
         raise
     finally:
         os.close(reading)
-    return Server(program.name, port, process, os.fdopen(writing, "wb"))
+    return process, os.fdopen(writing, "wb")
 
 
 def _answers(program: Program, server: Server) -> bool:

@@ -20,6 +20,7 @@ from devstack import airflow_home
 from devstack.reports import hour_report, mart_report
 from devstack.shop.shop import Shop
 from devstack.stack import Stack
+from devstack.stopping import stoppable
 from tideline.errors import SettingsError
 from tideline.window import format_instant, hour_of
 
@@ -35,14 +36,14 @@ REPORT_COLUMNS = 150
 
 
 def run(state: Path) -> int:
-    """Run the hours and show them; the exit code. Ctrl-C stops every server that was started."""
+    """Run the hours and show them; the exit code. Ctrl-C or SIGTERM ends everything that was started."""
     console = console_of_report()
     hours = whole_number("HOURS", 3)
     last = hour_of(datetime.now(UTC))
     anchor = last - timedelta(hours=hours)
     started = time.monotonic()
     console.print("starting servers, filling the shop …", style="dim")
-    with Stack(state) as stack, stack.targets() as targets:
+    with stoppable(), Stack(state) as stack, stack.targets() as targets:
         shop = open_shop(anchor, targets)
         env = airflow_home.environment(fresh_home(state), stack.environment, "local")
         airflow_home.build_manifest(state / "logs" / "dbt.log")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-import threading
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,11 +14,12 @@ from devstack import airflow_home, background, environment
 from devstack.process import require_free
 from devstack.run import fresh_home, open_shop, whole_number
 from devstack.stack import ENVIRONMENT_FILE, Stack
+from devstack.stopping import stoppable
 from tideline.errors import SettingsError
 from tideline.window import HOUR, hour_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
     from pathlib import Path
 
     from devstack.shop.shop import Shop
@@ -40,7 +38,7 @@ def up(state: Path) -> int:
     hours = whole_number("HOURS", 3)
     anchor = hour_of(datetime.now(UTC)) - timedelta(hours=hours)
     console.print("starting servers, filling the shop, starting Airflow …", style="dim")
-    with _stoppable() as stop, Stack(state) as stack, stack.targets() as targets:
+    with stoppable() as stop, Stack(state) as stack, stack.targets() as targets:
         shop = open_shop(anchor, targets)
         for hour in range(hours):
             shop.advance(hour, targets)
@@ -89,25 +87,6 @@ def backfill(state: Path, interval: list[str]) -> int:
     command += ["--from-date", interval[0], "--to-date", interval[1], "--reprocess-behavior", "completed"]
     env = airflow_home.environment(state / "airflow", connections, "watcher")
     return subprocess.run([str(airflow_home.BIN / command[0]), *command[1:]], env=env, check=False).returncode
-
-
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """SIGTERM and SIGINT ask for an orderly end; before everything is up they interrupt."""
-    stop = threading.Event()
-
-    def end(number: int, _frame: object) -> None:
-        if stop.is_set():
-            return
-        stop.set()
-        raise KeyboardInterrupt(number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _live(

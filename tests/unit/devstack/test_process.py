@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from devstack import process
-from devstack.process import INCLUDE, Program, StackError, answers_http, free_port, require_free, start
+from devstack.process import INCLUDE, Program, StackError, answers_http, free_port, require_free, run, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +90,39 @@ time.sleep(600)
         leftovers.watch(starter.pid)
         starter.send_signal(number)
     leftovers.assert_gone()
+
+
+UP = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+RUNNER = f"""
+import sys, time
+sys.path[:0] = [{str(INCLUDE)!r}]
+from pathlib import Path
+from devstack.process import run
+from devstack.stopping import stoppable
+with stoppable():
+    run([sys.executable, "-c", {UP!r}], {{}}, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_command_ends_with_whoever_ran_it(
+    tmp_path: Path, leftovers: Leftovers, number: signal.Signals
+) -> None:
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    with subprocess.Popen([sys.executable, "-c", RUNNER, str(log)], stderr=subprocess.DEVNULL) as runner:
+        with log.open() as said:
+            assert said.readline() == "up\n"
+        leftovers.watch(runner.pid)
+        runner.send_signal(number)
+    leftovers.assert_gone()
+
+
+def test_a_command_is_run_to_its_end(tmp_path: Path) -> None:
+    source = "import os; print(os.environ['A']); raise SystemExit(3)"
+    for _ in range(2):
+        assert run([sys.executable, "-c", source], {"A": "b"}, tmp_path / "logs" / "log") == 3
+    assert (tmp_path / "logs" / "log").read_text() == "b\nb\n"
 
 
 def test_a_server_ends_with_its_guard(tmp_path: Path, leftovers: Leftovers) -> None:
