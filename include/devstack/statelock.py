@@ -30,9 +30,10 @@ class StateLock:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if not _try_lock(descriptor):
             os.close(descriptor)
+            pid = _pid(self._path)
             raise StackError(
-                f"a stack runs already in {self._path.parent} (process {_pid(self._path)})",
-                remedy="end it with `make down`, or use another state folder",
+                f"a stack runs already in {self._path.parent} (process {pid})",
+                remedy=f"wait for its end, press Ctrl-C in its terminal, or end process {pid}",
             )
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())

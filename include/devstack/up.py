@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from devstack import airflow_home, background, environment
-from devstack.process import require_free
+from devstack.process import StackError, require_free
 from devstack.run import fresh_home, open_shop, whole_number
 from devstack.stack import ENVIRONMENT_FILE, Stack
+from devstack.statelock import holder
 from devstack.stopping import stoppable
 from tideline.errors import SettingsError
 from tideline.window import HOUR, hour_of
@@ -33,6 +34,7 @@ LEAD = timedelta(minutes=2)
 def up(state: Path) -> int:
     """Serve until told to stop; the exit code. Nothing that was started is left behind."""
     console = Console()
+    _refuse_a_second(state)
     port = whole_number(airflow_home.UI_PORT, 8080)
     require_free(port, "the Airflow UI", airflow_home.UI_PORT)
     hours = whole_number("HOURS", 3)
@@ -62,6 +64,11 @@ def up(state: Path) -> int:
             airflow.stop()
     console.print("stopped")
     return 0
+
+
+def _refuse_a_second(state: Path) -> None:
+    if pid := holder(state):
+        raise StackError(f"`make up` runs already (process {pid})", remedy="end it with `make down`")
 
 
 def down(state: Path) -> int:

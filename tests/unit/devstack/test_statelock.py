@@ -39,8 +39,11 @@ def test_a_second_holder_is_refused_and_the_first_one_named(tmp_path: Path) -> N
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         assert holder(tmp_path) == other.pid
-        with pytest.raises(StackError, match=rf"a stack runs already in {tmp_path} \(process {other.pid}\)"):
+        with pytest.raises(
+            StackError, match=rf"a stack runs already in {tmp_path} \(process {other.pid}\)"
+        ) as it:
             StateLock(tmp_path).__enter__()
+        assert it.value.remedy.endswith(f"press Ctrl-C in its terminal, or end process {other.pid}")
         other.kill()
     assert holder(tmp_path) is None
     with StateLock(tmp_path):
