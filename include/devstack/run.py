@@ -21,7 +21,9 @@ from devstack.reports import hour_report, mart_report
 from devstack.shop.shop import Shop
 from devstack.stack import Stack
 from devstack.stopping import stoppable
+from tideline.catalog.loader import load_catalog
 from tideline.errors import SettingsError
+from tideline.settings import from_environment
 from tideline.window import format_instant, hour_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def run(state: Path) -> int:
     """Run the hours and show them; the exit code. Ctrl-C or SIGTERM ends everything that was started."""
     console = console_of_report()
     hours = whole_number("HOURS", 3)
+    check_settings()
     last = hour_of(datetime.now(UTC))
     anchor = last - timedelta(hours=hours)
     started = time.monotonic()
@@ -55,6 +58,17 @@ def run(state: Path) -> int:
         _write(state.parent / REPORT, reports)
     _say_what_next(console, state)
     return 0 if all(report["succeeded"] for report in reports) else 1
+
+
+def check_settings() -> None:
+    """Look first at what would stop the DAG, or the shop, only once servers run.
+
+    Raises:
+        SettingsError: A variable does not hold what it should.
+        CatalogError: The catalog does not load.
+    """
+    load_catalog(from_environment().catalog_dir)
+    scale()
 
 
 def console_of_report() -> Console:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from devstack import airflow_home, background, environment
 from devstack.process import StackError, require_free
-from devstack.run import fresh_home, open_shop, whole_number
+from devstack.run import check_settings, fresh_home, open_shop, whole_number
 from devstack.stack import ENVIRONMENT_FILE, Stack
 from devstack.statelock import holder
 from devstack.stopping import stoppable
@@ -38,6 +38,7 @@ def up(state: Path) -> int:
     port = whole_number(airflow_home.UI_PORT, 8080)
     require_free(port, "the Airflow UI", airflow_home.UI_PORT)
     hours = whole_number("HOURS", 3)
+    check_settings()
     anchor = hour_of(datetime.now(UTC)) - timedelta(hours=hours)
     console.print("starting servers, filling the shop, starting Airflow …", style="dim")
     with stoppable() as stop, Stack(state) as stack, stack.targets() as targets:

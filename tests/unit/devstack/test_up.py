@@ -1,19 +1,35 @@
-"""`make up`, `make down` and `make backfill` before anything is started."""
+"""`make run`, `make up` and `make backfill` before anything is started."""
 
 from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from devstack import __main__ as command_line
+from devstack import run, up
 from devstack.airflow_home import UI_PORT
+from devstack.process import free_port
 from devstack.statelock import StateLock
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    import pytest
+CATALOG = Path(run.__file__).parents[1] / "catalog"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(*_: object) -> None:
+        raise AssertionError("servers were started")
+
+    for module in (run, up):
+        monkeypatch.setattr(module, "Stack", started)
+    for name in (UI_PORT, "SCALE", "HOURS", "TIDELINE_CATALOG_DIR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -30,3 +46,56 @@ def test_a_second_one_is_told_of_the_first_and_not_of_its_port(
         monkeypatch.setenv(UI_PORT, str(taken.getsockname()[1]))
         said = refused(capsys, "up", "--state", str(tmp_path))
     assert said == f"tideline: `make up` runs already (process {os.getpid()}) Remedy: end it with `make down`"
+
+
+def empty(folder: Path) -> str:
+    folder.mkdir()
+    return "the catalog's folder holds no *.yaml or *.yml"
+
+
+def file(folder: Path) -> str:
+    folder.touch()
+    return "the catalog's folder cannot be read: Not a directory"
+
+
+def missing(_: Path) -> str:
+    return "the catalog's folder cannot be read: No such file or directory"
+
+
+def with_a_typo(folder: Path) -> str:
+    folder.mkdir()
+    text = (CATALOG / "shop_mongodb.yaml").read_text()
+    (folder / "shop.yaml").write_text(text.replace("change_column:", "chnge_column:", 1))
+    return "chnge_column"
+
+
+@pytest.mark.parametrize("verb", ["run", "up"])
+@pytest.mark.parametrize("faulty", [missing, empty, file, with_a_typo], ids=lambda case: case.__name__)
+def test_a_catalog_that_does_not_load_is_told_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+    faulty: Callable[[Path], str],
+) -> None:
+    monkeypatch.setenv(UI_PORT, str(free_port()))
+    monkeypatch.setenv("TIDELINE_CATALOG_DIR", str(tmp_path / "catalog"))
+    expected = faulty(tmp_path / "catalog")
+    said = refused(capsys, verb, "--state", str(tmp_path))
+    assert expected in said
+    assert str(tmp_path / "catalog") in said
+
+
+@pytest.mark.parametrize("verb", ["run", "up"])
+@pytest.mark.parametrize(("name", "value"), [("SCALE", "big"), ("HOURS", "0"), ("TIDELINE_PROJECT", "?")])
+def test_a_variable_that_is_wrong_is_told_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+    name: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(UI_PORT, str(free_port()))
+    monkeypatch.setenv(name, value)
+    assert f"{name} is {value!r} Remedy: set it to" in refused(capsys, verb, "--state", str(tmp_path))
