@@ -86,7 +86,7 @@ def open_shop(anchor: datetime, targets: Targets) -> Shop:
 
 def scale() -> float:
     """SCALE of the environment; 1 is about 10,000 orders."""
-    text = os.environ.get("SCALE", "1")
+    text = os.environ.get("SCALE") or "1"
     try:
         number = float(text)
     except ValueError:
@@ -100,7 +100,7 @@ def scale() -> float:
 
 def whole_number(name: str, default: int) -> int:
     """A whole number above 0 from the environment."""
-    text = os.environ.get(name, str(default))
+    text = os.environ.get(name) or str(default)
     if not text.isdigit() or int(text) == 0:
         raise SettingsError(f"{name} is {text!r}", remedy="set it to a whole number above 0")
     return int(text)

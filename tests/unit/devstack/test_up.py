@@ -99,3 +99,9 @@ def test_a_variable_that_is_wrong_is_told_at_once(
     monkeypatch.setenv(UI_PORT, str(free_port()))
     monkeypatch.setenv(name, value)
     assert f"{name} is {value!r} Remedy: set it to" in refused(capsys, verb, "--state", str(tmp_path))
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SCALE", "HOURS"):
+        monkeypatch.setenv(name, "")
+    assert (run.scale(), run.whole_number("HOURS", 3)) == (1.0, 3)
