@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from google.cloud import bigquery
@@ -12,9 +13,13 @@ from tideline.warehouse import names
 from tideline.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from rich.console import Console
+
 COUNTS = ("landed", "refined", "quarantined", "inserted", "updated", "unchanged", "stale", "duplicates")
+FEW = ("landed", "quarantined", "inserted", "updated", "unchanged")
 _COLUMNS = (
     "source", "dataset", "window_start", "window_end", *COUNTS, "revived", "raw_bytes", "processed_bytes",
     "land_seconds", "refine_seconds", "merge_seconds", "raw_manifest_uri", "processed_manifest_uri",
@@ -22,22 +27,8 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def hour_report(end: datetime) -> tuple[list[dict[str, Any]], Table]:
-    """The committed loads whose window ends then: as JSON-ready rows, and as a table to look at."""
-    table = Table("dataset", "window from", *COUNTS, "seconds", box=None, header_style="bold", pad_edge=False)
-    for column in table.columns[2:]:
-        column.justify = "right"
-    loads = _loads(end)
-    for load in loads:
-        note = " (unchanged)" if load["unchanged_source"] else ""
-        seconds = sum(load[f"{verb}_seconds"] or 0.0 for verb in ("land", "refine", "merge"))
-        counts = [f"{load[name]:,}" for name in COUNTS]
-        start = load["window"]["start"] or "the beginning"
-        table.add_row(f"{load['dataset_id']}{note}", start, *counts, f"{seconds:.1f}")
-    return loads, table
-
-
-def _loads(end: datetime) -> list[dict[str, Any]]:
+def hour_loads(end: datetime) -> list[dict[str, Any]]:
+    """The committed loads whose window ends then, as JSON-ready rows."""
     with connections.open_deployment() as deployment:
         warehouse = deployment.open_warehouse()
         ledger = names.ops_table(names.LEDGER, warehouse.settings)
@@ -53,6 +44,33 @@ def _loads(end: datetime) -> list[dict[str, Any]]:
 def _load(row: dict[str, Any]) -> dict[str, Any]:
     window = Window(row.pop("window_start"), row.pop("window_end"))
     return {"dataset_id": f"{row.pop('source')}.{row.pop('dataset')}", "window": window.to_json(), **row}
+
+
+def hour_table(loads: Sequence[Mapping[str, Any]], console: Console) -> Table:
+    """Loads to look at: all counts, or the most telling ones where the console is too narrow for all."""
+    full = _table(loads, COUNTS, is_full=True)
+    unbounded = console.options.update(max_width=sys.maxsize)
+    is_too_wide = console.measure(full, options=unbounded).maximum > console.width
+    return _table(loads, FEW, is_full=False) if is_too_wide else full
+
+
+def _table(loads: Sequence[Mapping[str, Any]], counts: Sequence[str], *, is_full: bool) -> Table:
+    """`is_full`: with the window's start and the seconds."""
+    names = ["dataset", "window from", *counts, "seconds"] if is_full else ["dataset", *counts]
+    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    table.columns[0].overflow = "fold"
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    for column in table.columns[2 if is_full else 1 :]:
+        column.justify = "right"
+    for load in loads:
+        note = " (unchanged)" if load["unchanged_source"] else ""
+        start = load["window"]["start"] or "the beginning"
+        seconds = sum(load[f"{verb}_seconds"] or 0.0 for verb in ("land", "refine", "merge"))
+        cells = [f"{load[name]:,}" for name in counts]
+        cells = [start, *cells, f"{seconds:.1f}"] if is_full else cells
+        table.add_row(f"{load['dataset_id']}{note}", *cells)
+    return table
 
 
 def mart_report() -> Table:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from devstack import airflow_home
-from devstack.reports import hour_report, mart_report
+from devstack.reports import hour_loads, hour_table, mart_report
 from devstack.shop.shop import Shop
 from devstack.stack import Stack
 from devstack.stopping import stoppable
@@ -140,10 +140,10 @@ def _hour(
     succeeded = airflow_home.test_run(env, end, {"catch_up": True}, log)
     seconds = round(time.monotonic() - started, 1)
     with as_deployment(env):
-        loads, table = hour_report(end)
-    console.print(table)
+        loads = hour_loads(end)
+    console.print(hour_table(loads, console))
     verdict = "[green]success[/]" if succeeded else f"[red]failed[/], see {log}"
-    console.print(f"DAG run {verdict} in {seconds} s")
+    console.print(f"DAG run {verdict} in {seconds} s", soft_wrap=True)
     return {
         "hour": hour,
         "end": format_instant(end),
