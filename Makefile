@@ -53,7 +53,8 @@ docs: manifest ## dbt's documentation as one file, and the reference of pages, m
 	@$(BIN)/python -m dashboard.cli docs
 	@echo .tideline/docs/static_index.html
 
-backfill: ## Backfill in a running `make up`: make backfill FROM=2026-01-31T10:00 TO=2026-01-31T12:00
+backfill: ## Backfill in a running `make up`: make backfill FROM=2026-01-31T10:00 TO=2026-01-31T12:00, both included: three hours
+	@[ -x $(BIN)/python ] || { echo "tideline: nothing is up Remedy: run \`make up\` in another terminal first" >&2; exit 1; }
 	@exec $(BIN)/python -m devstack backfill "$(FROM)" "$(TO)"
 
 lint: setup ## Style, types, import contracts, SQL, YAML, shell, Dockerfile and workflows

@@ -17,7 +17,7 @@ from devstack.stack import ENVIRONMENT_FILE, Stack
 from devstack.statelock import holder
 from devstack.stopping import stoppable
 from tideline.errors import SettingsError
-from tideline.window import HOUR, hour_of
+from tideline.window import HOUR, format_instant, hour_of, parse_instant
 
 if TYPE_CHECKING:
     import threading
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from devstack.shop.targets import Targets
 
 READY = "ready.json"
+EXAMPLE = "make backfill FROM=2026-01-31T10:00 TO=2026-01-31T12:00"
 LEAD = timedelta(minutes=2)
 """How long before the end of an hour the shop makes its changes: they are there when its run begins."""
 
@@ -79,22 +80,30 @@ def down(state: Path) -> int:
 
 
 def backfill(state: Path, interval: list[str]) -> int:
-    """Backfill an interval in a running `up`; the exit code.
+    """Backfill the hours that begin from one instant to another, both included; the exit code.
 
     Raises:
-        SettingsError: Nothing is up, or the interval is not two instants.
+        SettingsError: The interval is not two instants in order, both past, or nothing is up.
     """
-    if len([text for text in interval if text]) != 2:  # noqa: PLR2004
-        raise SettingsError(
-            "from when to when?", remedy="make backfill FROM=2026-01-31T10:00 TO=2026-01-31T12:00"
-        )
+    first, last = _interval(interval)
     if not (state / "airflow" / READY).exists():
         raise SettingsError("nothing is up", remedy="run `make up` in another terminal first")
     connections = environment.read_file(state / ENVIRONMENT_FILE)
     command = ["airflow", "backfill", "create", "--dag-id", "tideline_hourly"]
-    command += ["--from-date", interval[0], "--to-date", interval[1], "--reprocess-behavior", "completed"]
+    command += ["--from-date", first, "--to-date", last, "--reprocess-behavior", "completed"]
     env = airflow_home.environment(state / "airflow", connections, "watcher")
     return subprocess.run([str(airflow_home.BIN / command[0]), *command[1:]], env=env, check=False).returncode
+
+
+def _interval(texts: list[str]) -> tuple[str, str]:
+    if len([text for text in texts if text]) != 2:  # noqa: PLR2004
+        raise SettingsError("from when to when?", remedy=EXAMPLE)
+    first, last = map(parse_instant, texts)
+    if last < first:
+        raise SettingsError(f"FROM={texts[0]} is later than TO={texts[1]}", remedy=EXAMPLE)
+    if last > datetime.now(UTC):
+        raise SettingsError(f"TO={texts[1]} is yet to come", remedy="name hours that are over")
+    return format_instant(first), format_instant(last)
 
 
 def _live(

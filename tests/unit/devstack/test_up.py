@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,3 +106,30 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SCALE", "HOURS"):
         monkeypatch.setenv(name, "")
     assert (run.scale(), run.whole_number("HOURS", 3)) == (1.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        (["", ""], "from when to when? Remedy: make backfill FROM="),
+        (
+            ["yesterday", "2026-01-31T12:00"],
+            "'yesterday' is not an instant Remedy: write it as 2026-01-31T14:00",
+        ),
+        (["2026-01-31T12:00", "2026-01-31T10:00"], "FROM=2026-01-31T12:00 is later than TO=2026-01-31T10:00"),
+        (["2026-01-31T12:00", "2999-01-31T10:00"], "TO=2999-01-31T10:00 is yet to come"),
+        (["2026-01-31T10:00", "2026-01-31T12:00"], "nothing is up Remedy: run `make up`"),
+    ],
+    ids=["nothing", "no instant", "backwards", "future", "nothing is up"],
+)
+def test_a_backfill_that_cannot_be_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], interval: list[str], words: str
+) -> None:
+    assert words in refused(capsys, "backfill", *interval, "--state", str(tmp_path))
+
+
+def test_a_backfill_before_set_up_is_one_line(tmp_path: Path) -> None:
+    command = ["make", "--no-print-directory", "-f", str(CATALOG.parents[1] / "Makefile"), "backfill"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert done.stderr.splitlines()[0].startswith("tideline: nothing is up Remedy: run `make up`")
