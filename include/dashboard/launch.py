@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from devstack.bigquery import server
 from devstack.bootstrap import network_environment
 from devstack.environment import read_file
-from devstack.process import StackError, free_port
+from devstack.process import StackError, free_port, port_number, require_free
 from devstack.stack import ENVIRONMENT_FILE
 from devstack.statelock import holder
 
@@ -109,8 +109,13 @@ def _last_run(state: Path) -> server.Emulator:
         raise StackError(str(error)) from error
 
 
+def _port() -> int:
+    text = os.environ.get(PORT)
+    return require_free(port_number(text, PORT), "the dashboard", PORT) if text else free_port()
+
+
 def _run(python: Path) -> int:
-    port = int(os.environ.get(PORT) or free_port())
+    port = _port()
     command = [str(python), "-m", "streamlit", "run", str(INCLUDE / "dashboard" / "app.py")]
     command += ["--server.address", HOST, "--server.port", str(port)]
     with warehouse() as found:

@@ -88,6 +88,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def port_number(text: str, variable: str) -> int:
+    """The port that a variable's text says.
+
+    Raises:
+        StackError: It is no port's number.
+    """
+    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+        raise StackError(f"{variable} is {text!r}", remedy="set it to a port number, or unset it")
+    return int(text)
+
+
 def require_free(port: int, name: str, variable: str) -> int:
     """The port, if it is free.
 

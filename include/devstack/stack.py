@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from devstack import environment
 from devstack.bigquery import server as bigquery
 from devstack.environment import API, LAKE, MONGODB, S3_SOURCE, WAREHOUSE
-from devstack.process import HOST, Program, Server, StackError, require_free, start
+from devstack.process import HOST, Program, Server, StackError, port_number, require_free, start
 from devstack.servers import api, gcs, mongodb, s3
 from devstack.shop.targets import BUCKET, Targets
 from devstack.statelock import StateLock
@@ -204,11 +204,7 @@ class Stack:
 
     def _port(self, variable: str) -> int | None:
         text = self._environ.get(variable)
-        if not text:
-            return None
-        if not text.isdigit() or not 0 < int(text) < 1 << 16:
-            raise StackError(f"{variable} is {text!r}", remedy="set it to a port number, or unset it")
-        return int(text)
+        return port_number(text, variable) if text else None
 
 
 def _require_space(state: Path) -> None:

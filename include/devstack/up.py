@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from devstack import airflow_home, background, environment
-from devstack.process import StackError, require_free
+from devstack.process import StackError, port_number, require_free
 from devstack.run import check_settings, fresh_home, open_shop, whole_number
 from devstack.stack import ENVIRONMENT_FILE, Stack
 from devstack.statelock import holder
@@ -36,7 +37,7 @@ def up(state: Path) -> int:
     """Serve until told to stop; the exit code. Nothing that was started is left behind."""
     console = Console()
     _refuse_a_second(state)
-    port = whole_number(airflow_home.UI_PORT, 8080)
+    port = port_number(os.environ.get(airflow_home.UI_PORT) or "8080", airflow_home.UI_PORT)
     require_free(port, "the Airflow UI", airflow_home.UI_PORT)
     hours = whole_number("HOURS", 3)
     check_settings()

@@ -1,6 +1,7 @@
 """Which warehouse `make dashboard` looks at, and what it says where there is none."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -66,6 +67,19 @@ def test_what_the_last_run_left_is_served_again(state):
         ask(emulator.url, "create table marts.rpt_x as select 7 as seven")
     with launch.warehouse() as found:
         assert ask(found["BIGQUERY_EMULATOR_HOST"], "select seven from marts.rpt_x") == [(7,)]
+
+
+def test_a_port_that_is_busy_or_none_is_told_before_the_address(state, monkeypatch, capsys):
+    monkeypatch.setattr(launch, "install", lambda: sys.executable)
+    monkeypatch.setenv("TIDELINE_DBT_TARGET", "prod")
+    with socket.create_server((launch.HOST, 0)) as taken:
+        busy = taken.getsockname()[1]
+        for port, words in ((busy, f"port {busy}, wanted for the dashboard, is busy"), (70000, "is '70000'")):
+            monkeypatch.setenv(launch.PORT, str(port))
+            assert launch.main([]) == 1
+            (said,) = capsys.readouterr().err.splitlines()
+            assert words in said
+            assert "Remedy: " in said
 
 
 def test_an_environment_that_is_current_is_left_alone(tmp_path, monkeypatch):

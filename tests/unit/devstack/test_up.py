@@ -70,6 +70,15 @@ def with_a_typo(folder: Path) -> str:
     return "chnge_column"
 
 
+@pytest.mark.parametrize("port", ["70000", "0", "http"])
+def test_a_port_that_is_none_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
+) -> None:
+    monkeypatch.setenv(UI_PORT, port)
+    expected = f"tideline: {UI_PORT} is {port!r} Remedy: set it to a port number, or unset it"
+    assert refused(capsys, "up", "--state", str(tmp_path)) == expected
+
+
 @pytest.mark.parametrize("verb", ["run", "up"])
 @pytest.mark.parametrize("faulty", [missing, empty, file, with_a_typo], ids=lambda case: case.__name__)
 def test_a_catalog_that_does_not_load_is_told_at_once(
