@@ -13,7 +13,7 @@ help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install everything from PyPI (the other verbs do it by themselves)
-	@command -v $(PYTHON) >/dev/null || { echo "tideline: $(PYTHON) was not found; install Python 3.11 or newer" >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "tideline: $(PYTHON) was not found; install Python 3.11 to 3.14" >&2; exit 1; }
 	@$(PYTHON) include/devstack/bootstrap.py
 
 manifest: setup ## Parse the dbt project into the manifest that the DAG is made from
