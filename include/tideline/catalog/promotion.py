@@ -125,13 +125,14 @@ def promote(directory: Path, dataset_id: str, field: str, type_text: str) -> Pro
         type_text: The type as the catalog spells it.
 
     Raises:
-        CatalogError: The dataset or its record is not declared, the field is declared so already, the type is
-            none, or the file is laid out in a way that only a person can edit.
+        CatalogError: The dataset or its record is not declared, the field is declared so already, another has
+            its column's name, the type is none, or the file is laid out in a way that only a person can edit.
     """
     catalog = load_catalog(directory)
     dataset = catalog.dataset(dataset_id)
     place = resolve(dataset.columns, field)
     path, before = _file_of(directory, dataset)
+    _check_name(dataset, place, type_text, path)
     after = _edited(path, before, dataset, place, type_text)
     changed = _loaded(directory, path, after)
     column = _only_change(catalog, changed, dataset_id, field)
@@ -152,6 +153,24 @@ def promote(directory: Path, dataset_id: str, field: str, type_text: str) -> Pro
             remedy="nothing has to be done; give --type to change the type",
         )
     return Promotion(path, before, after, column)
+
+
+def _check_name(dataset: AnyDataset, place: Place, type_text: str, path: Path) -> None:
+    """A column's name is made of the field's, so that of two fields both may want the same."""
+    name = column_name(place.field)
+    columns = place.records[-1].columns if place.records else dataset.columns
+    taken = next((column for column in columns if column.name.lower() == name), None)
+    if place.column is not None or taken is None:
+        return
+    raise CatalogError(
+        f"the column name {name} of the field {place.field!r} is taken by the column of {taken.field!r}",
+        source=dataset.source,
+        dataset=dataset.name,
+        place=str(path),
+        remedy=f"declare it by hand under another name, such as `{name}_2: {{field: {place.field!r}, type: "
+        f"{type_text!r}}}`; or, if the source now spells {taken.field!r} so, give the column {taken.name} "
+        f"`field: {place.field!r}`",
+    )
 
 
 def _read(path: Path) -> str:

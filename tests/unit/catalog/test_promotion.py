@@ -135,7 +135,9 @@ def test_every_dataset_of_the_shop_can_take_a_field(tmp_path):
         pytest.param("nothing", "tier", "string", "there is no dataset", id="dataset"),
         pytest.param("orders", "amount", "numeric(12, 2)", "declared already", id="declared"),
         pytest.param("orders", "tier", "varchar", "would not load: .*shop.yaml.*tier", id="type"),
-        pytest.param("orders", "Amount", "string", "would not load: .*amount", id="name-is-taken"),
+        pytest.param("orders", "Amount", "string", "'Amount' is taken by the column of 'amount'.* such as `amount_2: "
+                     "{field: 'Amount', type: 'string'}`", id="name-is-taken"),
+        pytest.param("orders", "items[].SKU", "string", "such as `sku_2: {field: 'SKU'", id="taken-in-a-record"),
         pytest.param("orders", "tier", "string, nullable: false", "would not load", id="more-than-a-type"),
     ],
 )  # fmt: skip
