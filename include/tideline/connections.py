@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LAKE = "tideline_lake"
 WAREHOUSE = "tideline_warehouse"
 SPARK = "tideline_spark"
+POOL = 32
+"""Connections that one S3 client keeps open: the status report asks from two dozen threads."""
 
 _KINDS: dict[str, Kind] = {"scheduled": "scheduled", "backfill": "backfill"}
 _EXAMPLES = {
@@ -202,7 +204,10 @@ def _s3_client(connection: Connection) -> Any:
     from botocore.config import Config
 
     bounded = Config(
-        connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1, "mode": "standard"}
+        connect_timeout=10,
+        read_timeout=60,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        max_pool_connections=POOL,
     )
     with _using(connection.conn_id, "s3_csv"):
         own = S3Hook(aws_conn_id=connection.conn_id).config

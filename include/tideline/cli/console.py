@@ -28,7 +28,7 @@ app = typer.Typer(
     help="The DAGs' verbs without a scheduler, through the same functions.",
 )
 console = Console(width=None if sys.stdout.isatty() else 160)
-errors = Console(stderr=True)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else 160)
 
 DatasetOption = Annotated[
     list[str] | None,
@@ -87,7 +87,7 @@ def raise_first(failed: Sequence[TidelineError]) -> None:
     """
     worst = sorted(failed, key=lambda error: isinstance(error, RetriableError))
     for other in worst[1:]:
-        errors.print(str(other), markup=False, highlight=False)
+        errors.print(str(other), markup=False, highlight=False, soft_wrap=True)
     if worst:
         raise worst[0]
 

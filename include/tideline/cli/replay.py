@@ -172,7 +172,7 @@ def _show_replay(report: Summary, *, as_json: bool) -> None:
     else:
         show(report["merged"]["done"], as_json=False)
     for uri, why in report["merged"]["skipped"].items():
-        errors.print(f"passed over, as before: {uri}: {why}", markup=False, highlight=False)
+        errors.print(f"passed over, as before: {uri}: {why}", markup=False, highlight=False, soft_wrap=True)
     if "swapped" in report:
         console.print(f"The shadow is live; what was there is kept as {report['swapped']['before']}.")
 
