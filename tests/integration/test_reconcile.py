@@ -72,7 +72,10 @@ def test_what_is_whole_is_left_alone(world):
         summary = reconcile(world, dataset_id)
         assert merged(summary) == {}, dataset_id
         assert summary["relanded"] == 0
-    assert reconcile(world, ORDERS)["found"]["refused_before"] > 0
+    for dry_run in (True, False):
+        found = reconcile(world, ORDERS, dry_run=dry_run)["found"]
+        assert found.pop("refused_before") > 0
+        assert set(found.values()) == {0}
     assert state(world) == before
     assert world.compare(0) > 1000
 

@@ -136,7 +136,7 @@ SELECT
 FROM judged"""  # noqa: S608 - names are quoted, literals are escaped
 
     def found_sql(self, verdicts: Iterable[str]) -> str:
-        """The keys of these verdicts, in order."""
+        """The keys of these verdicts, verdict by verdict, in order."""
         keys = ", ".join(quote(name) for name in self.dataset.key)
         chosen = ", ".join(f"'{verdict}'" for verdict in verdicts)
         return f"""\
@@ -144,7 +144,7 @@ WITH {self.judged}
 SELECT {keys}, {SOURCE}, verdict
 FROM judged
 WHERE verdict IN ({chosen})
-ORDER BY {keys}"""  # noqa: S608 - names are quoted, literals are escaped
+ORDER BY verdict, {keys}"""  # noqa: S608 - names are quoted, literals are escaped
 
     def summary(self, warehouse: Warehouse) -> dict[str, int]:
         """Ask for `summary_sql`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections import Counter
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tideline.merge.cap import Deletions, check_cap
@@ -39,15 +41,17 @@ def reconcile_keyed(work: Reconciliation, dataset: MongoDataset) -> Summary:
             gone_at = work.now()
             attempt = begin(deployment, dataset, work.run_id, gone_at)
             found["absent"] = _gather(work, comparison, reader, file, counts, gone_at)
-            if work.dry_run:
-                return {"found": found}
             merged = []
-            if file.total:
+            if file.total and not work.dry_run:
                 asked = {"began_at": began_at.isoformat(), "live": counts["live"]}
                 merged.append(_merge(work, file.commit(attempt, deployment, {"request": asked})))
-        relanded, known = _land_again(work, comparison, reader, sum(counts[v] for v in RELANDED))
+        relanded, known = [], Counter[str]()
+        if any(counts[verdict] for verdict in RELANDED):
+            documents = _screened(work, comparison, reader, known)
+            relanded = _previewed(documents) if work.dry_run else _land_again(work, reader, documents)
         merged += relanded
-    found["refused_before"] = known
+    found |= {verdict: counts[verdict] - known[verdict] for verdict in RELANDED}
+    found["refused_before"] = known.total()
     return {
         "found": found,
         "relanded": sum(int(each["landed"] or 0) for each in relanded),
@@ -84,19 +88,29 @@ def _gather(
     return gone
 
 
-def _land_again(
-    work: Reconciliation, comparison: Comparison, reader: KeyReader, expected: int
-) -> tuple[list[Summary], int]:
-    """Land what differs by `_id`, but for what was refused before; the merges, and how much was refused."""
-    if not expected:
-        return [], 0
-    deployment, dataset = work.deployment, reader.dataset
-    screen = Screen(deployment, dataset)
-    rows = comparison.found(deployment.open_warehouse(), RELANDED)
-    attempt = begin(deployment, dataset, work.run_id, work.now())
-    landed = land_documents(attempt, screen.pass_on(_documents(rows, reader)), deployment)
-    merged = [] if landed is None else [_merge(work, landed[1])]
-    return merged, screen.known
+def _screened(
+    work: Reconciliation, comparison: Comparison, reader: KeyReader, known: Counter[str]
+) -> Iterator[bytes]:
+    """What differs, read by `_id`, but for what was refused before: `known` counts that by verdict."""
+    rows = comparison.found(work.deployment.open_warehouse(), RELANDED)
+    for verdict, some in groupby(rows, key=itemgetter("verdict")):
+        screen = Screen(work.deployment, reader.dataset)
+        yield from screen.pass_on(_documents(some, reader))
+        known[verdict] = screen.known
+
+
+def _previewed(documents: Iterator[bytes]) -> list[Summary]:
+    for _ in documents:
+        pass
+    return []
+
+
+def _land_again(work: Reconciliation, reader: KeyReader, documents: Iterator[bytes]) -> list[Summary]:
+    """Land and merge; the merges."""
+    deployment = work.deployment
+    attempt = begin(deployment, reader.dataset, work.run_id, work.now())
+    landed = land_documents(attempt, documents, deployment)
+    return [] if landed is None else [_merge(work, landed[1])]
 
 
 def _documents(rows: Iterator[Any], reader: KeyReader) -> Iterator[bytes]:

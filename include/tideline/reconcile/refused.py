@@ -1,6 +1,7 @@
 """Documents that were refused before: they are in quarantine, byte for byte, and need not get there again.
 
-A refused document has no row, so each reconciliation finds it missing. Knows quarantine and the decoder.
+A refused document has no row, or an older one, so each reconciliation finds that it differs. Knows quarantine
+and the decoder.
 """
 
 from __future__ import annotations
