@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     _Slots = frozenset[int]
 
 _FAILED_COLUMN = re.compile(r"In CSV column #(\d+)")
+_DECIMAL128_DIGITS = 38
 _MOST_OPTIONS = 8
 """How many sets of options are kept: making them takes a twentieth of the time that a block takes."""
 _PARSED = {"string", "int64", "float64", "bool", "date", "timestamp"}
+_READ_AS_ANOTHER = {"timestamp", "numeric", "bignumeric"}
+"""Types of which the parser gets another one, whose values are stored alike."""
 _TRUE_SPELLINGS, _FALSE_SPELLINGS = spellings(TRUE), spellings(FALSE)
 
 
@@ -187,7 +190,7 @@ class ArrowReader:
                 self._look_at_zone(index, values)
             values, doubt = typed(slot.column, values, self._nulls)
             doubts.append(doubt)
-        elif slot.column.type == "timestamp":
+        elif slot.column.type in _READ_AS_ANOTHER:
             values = values.view(arrow_type(slot.column))
         doubts += self._bounds[index].beyond(values)
         if slot.member.required and values.null_count:
@@ -216,13 +219,25 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 def _is_parsed(column: Column) -> bool:
     """Whether pyarrow's CSV parser knows the type; `5.0` as an integer it does not."""
     if column.type in ("numeric", "bignumeric"):
-        return bool(pa.types.is_decimal128(arrow_type(column)))
+        return bool(pa.types.is_decimal128(arrow_type(column))) and _parsed_digits(column) > 0
     return column.type in _PARSED and not column.integral_doubles
 
 
 def _parsed_type(column: Column, has_zone: bool) -> pa.DataType:
+    if column.type in ("numeric", "bignumeric"):
+        return pa.decimal128(_parsed_digits(column), column.decimal[1])
     naive = column.type == "timestamp" and not has_zone
     return pa.timestamp("us") if naive else arrow_type(column)
+
+
+def _parsed_digits(column: Column) -> int:
+    """How many digits of a decimal the parser may take; it refuses more, and the column is read as texts.
+
+    It holds a text's own digits against the type before it appends zeros up to the scale, and does not see
+    that 128 bits overflow then: more than 38 digits may come out as any other number.
+    """
+    precision, scale = column.decimal
+    return min(precision, _DECIMAL128_DIGITS - scale)
 
 
 def _either(doubts: list[pa.Array]) -> pa.Array | None:

@@ -168,7 +168,7 @@ def test_gives_what_the_definition_gives_of_noise(noise: str, limits: CsvLimits)
 
 
 DECIMALS = [
-    "0", "1", "25", "123456789" * 4, "0" * 20, "e", "E", "e-", "+", "-", ".", "0x", " ", "38", "41", "231",
+    "0", "1", "25", "123456789" * 4, "0" * 20, "e", "E", "e-", "+", "-", ".", "0x", " ", "38", "41", "231", "e3",
 ]  # fmt: skip
 
 

@@ -247,6 +247,35 @@ def test_numbers_that_the_parser_misreads(
     assert found.values("price")[0] == 5
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("numeric", "11000009999999999999999990000000000"),
+        ("numeric", "-11000009999999999999999990000000000"),
+        ("bignumeric(38,10)", "11000009999999999999999990000000000"),
+        ("bignumeric(38,10)", "1e30"),
+        ("bignumeric(38,38)", "1"),
+    ],
+)
+def test_decimals_that_overflow_within_the_parser_are_refused(
+    csv_dataset: Make, decode: Decode, kind: str, text: str
+) -> None:
+    found = decode(csv_dataset({"id": "int64", "value": kind}), f"id,value\n1,{text}\n2,0.5\n".encode())
+    assert found.reasons == [(1, "decimal_overflow", "value")]
+    assert found.values("value") == [Decimal("0.5")]
+
+
+@pytest.mark.parametrize("kind", ["numeric", "bignumeric(38,9)", "bignumeric(38,20)"])
+def test_the_longest_decimals_are_taken(csv_dataset: Make, decode: Decode, kind: str) -> None:
+    scale = 20 if "20" in kind else 9
+    texts = ["9" * (38 - scale), "-" + "9" * (38 - scale), f"{'9' * (38 - scale)}.{'9' * scale}", "0.1"]
+    body = "".join(f"{row},{text}\n" for row, text in enumerate(texts))
+    dataset = csv_dataset({"id": "int64", "value": kind})
+    for part in (body, "".join(body.splitlines(keepends=True)[:2])):
+        found = decode(dataset, f"id,value\n{part}".encode())
+        assert found.values("value") == [Decimal(text) for text in texts][: part.count("\n")]
+
+
 @pytest.mark.parametrize("text", ["1e-2147483647", "1e+-2147483647", "999999999e-999999999"])
 def test_a_far_exponent_does_not_end_the_process(csv_dataset: Make, decode: Decode, text: str) -> None:
     dataset = csv_dataset({"id": "int64", "price": "numeric(12,2)"})
