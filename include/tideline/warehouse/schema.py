@@ -90,7 +90,11 @@ class Field:
 
 
 METADATA = (
-    Field("_extracted_at", "TIMESTAMP", description="When the row was last seen at the source."),
+    Field(
+        "_extracted_at",
+        "TIMESTAMP",
+        description="When the row was last seen at the source; of a CSV row, when its object was written.",
+    ),
     Field("_window_id", "STRING", description="The window whose run saw it last."),
     Field("_raw_uri", "STRING", description="The object in the raw bucket that holds its bytes."),
     Field("_raw_position", "INT64", description="Where in that object: byte offset, item or record number."),
