@@ -261,9 +261,8 @@ def test_texts_of_any_kind_are_literals_and_nothing_else(faults, arena):
     lane = arena.lane()
     with lane.deployment() as deployment:
         warehouse = deployment.open_warehouse()
-        texts = [
-            name for name in HOSTILE if "PARTITION" not in name
-        ]  # the emulator replaces it inside texts too
+        # the emulator replaces it inside texts too
+        texts = [NUL, "\0", *(name for name in HOSTILE if "PARTITION" not in name)]
         listed = ", ".join(names.literal(name) for name in texts)
         (row,) = warehouse.rows(f"SELECT [{listed}] AS found", kind="test")
         assert list(row["found"]) == texts

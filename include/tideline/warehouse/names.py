@@ -21,9 +21,6 @@ LEDGER = "load_ledger"
 LANDED_OBJECTS = "landed_objects"
 BUILDS = "build_ledger"
 PLACES = "build_places"
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {
-    ord(char): f"\\{escape}" for char, escape in {"\\": "\\", "'": "'", "\n": "n", "\r": "r"}.items()
-}
 _LABEL_LENGTH = 63  # BigQuery's limit on label keys and values
 
 
@@ -51,8 +48,13 @@ def quote(identifier: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A string literal; control characters, which an SQL text does not have, are escaped too."""
-    return f"'{text.translate(_ESCAPES)}'"
+    """A text as SQL: a string literal, or several of them around NUL, which an SQL text does not have."""
+    parts = [f"'{_escaped(part)}'" for part in text.split("\0")]
+    return parts[0] if len(parts) == 1 else f"CONCAT({', CODE_POINTS_TO_STRING([0]), '.join(parts)})"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def raw_table(dataset: Dataset, settings: Settings) -> TableName:
