@@ -161,9 +161,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> in
     try:
         return process.wait()
     finally:
-        _signal_group(
-            process.pid, signal.SIGKILL
-        )  # Airflow's tasks take SIGTERM for a failure, and try again
+        # Airflow's tasks take SIGTERM for a failure, and try again
+        _signal_group(process.pid, signal.SIGKILL)
         process.wait()
         watchdog.close()
 

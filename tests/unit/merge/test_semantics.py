@@ -115,11 +115,17 @@ def converged(reads: list[Version], events: list[tuple[str, float]]) -> tuple[An
 
 
 class Table:
-    """One target table on the emulator; `partitioned` by the unit of a stamp that a key keeps, or lacks."""
+    """One target table on the emulator; `partitioned` by the unit of a stamp that a key keeps, or lacks.
 
-    def __init__(self, kit, client, make_settings, *, whole=False, partitioned=None) -> None:
+    What is read `whole` has no stamps unless it is `stamped`.
+    """
+
+    def __init__(self, kit, client, make_settings, *, whole=False, stamped=False, partitioned=None) -> None:
         make = kit.http if whole else kit.mongo
         shape = {}
+        if stamped:
+            shape["columns"] = kit.columns(id="int64", note="string", updated_at="timestamp")
+            shape["change_column"] = "updated_at"
         if partitioned:
             types = {"id": "int64", "note": "string", "created_at": "timestamp", "updated_at": "timestamp"}
             shape["columns"] = kit.columns(**types)
@@ -559,7 +565,7 @@ def test_whole_reads_say_what_is_there_whatever_their_stamps(make_table, seed):
     }
     order = [*reads, *dice.sample(list(reads), 2)]
     dice.shuffle(order)
-    table = make_table(whole=True)
+    table = make_table(whole=True, stamped=True)
     for read in order:
         rows = {key: [version] for key, version in reads[read].items()}
         table.merge(rows, Absences(T0 + timedelta(hours=read)))

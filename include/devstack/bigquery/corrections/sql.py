@@ -64,7 +64,7 @@ def cast_digits() -> None:
 
     def has_digits(sql: str) -> bool:
         casts = parse_one(sql, read="bigquery").find_all(exp.Cast)
-        return any(one.find(exp.DataTypeParam) for cast in casts for one in (cast.to,))
+        return any(cast.to.find(exp.DataTypeParam) for cast in casts)
 
     def checked(own: Any, sql: str, **options: Any) -> Any:
         found = translate(own, sql, **options)
