@@ -464,16 +464,19 @@ MERGE = """merge into @d.t as t using (select * from @d.s) as s on t.a = s.a and
 when matched then update set b = s.b when not matched then insert (a, b) values (s.a, s.b)"""
 
 
-def test_the_rows_of_a_merge_come_in_the_order_of_its_target():
+@pytest.mark.parametrize("columns", ["*", "a, upper(b) as b"], ids=["plain", "rewritten, so written twice"])
+def test_the_rows_of_a_merge_come_in_the_order_of_its_target(columns):
     code = (
         "import sys; from devstack.bigquery import shim; from bqemulator.sql.translator import SQLTranslator\n"
         "shim.CORRECTIONS['merges_in_order']()\n"
         "print(SQLTranslator().translate(sys.argv[1]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
-    command = [server.default_python(), "-c", code, MERGE.replace("@d", "x")]
+    merge = MERGE.replace("@d", "x").replace("*", columns)
+    command = [server.default_python(), "-c", code, merge]
     said = subprocess.check_output(command, env=environment, text=True)
-    assert re.search(r"USING \(SELECT s\.\* FROM .+ ORDER BY \(SELECT MIN\(t\.rowid\) FROM", said)
+    (using,) = re.findall(r"USING \(SELECT s\.\* FROM .+", said)
+    assert using.count("ORDER BY (SELECT MIN(t.rowid) FROM") == 1
 
 
 def test_a_merge_does_the_same_in_that_order(bigquery_emulator):

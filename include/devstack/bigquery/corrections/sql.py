@@ -128,7 +128,8 @@ def merges_in_order() -> None:
 
     def merge_sql(generator: Any, merge: Any) -> str:
         target, source, on = merge.this, merge.args["using"], merge.args["on"]
-        if source.alias and target.alias and list(on.find_all(exp.EQ)):
+        is_sorted = any(column.name == "rowid" for column in source.find_all(exp.Column))  # written before
+        if source.alias and target.alias and list(on.find_all(exp.EQ)) and not is_sorted:
             rowid = exp.func("min", exp.column("rowid", target.alias))
             lies = exp.select(rowid).from_(target.copy()).where(on.copy())
             every = exp.Column(this=exp.Star(), table=exp.to_identifier(source.alias))
