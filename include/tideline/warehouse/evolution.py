@@ -34,7 +34,8 @@ class Evolution:
     fields: tuple[Field, ...]
     """The schema that results: what was there first and in its order, then what is new."""
     widened: tuple[Field, ...]
-    """Top-level fields whose types a statement has to widen before the schema is written."""
+    """Top-level fields whose types a statement has to widen before the schema is written, without what is new
+    inside them: no statement adds a field to a record."""
     changes: tuple[str, ...]
     """What changes, in words."""
 
@@ -59,7 +60,7 @@ def evolve(current: Sequence[Field], wanted: Layout, table: TableName) -> Evolut
     added = tuple(
         _added(field, field.name, notes) for field in wanted.fields if field.name.lower() not in known
     )
-    retyped = (new for old, new in zip(current, kept, strict=True) if _has_widened(old, new))
+    retyped = (_known(old, new) for old, new in zip(current, kept, strict=True) if _has_widened(old, new))
     return Evolution((*kept, *added), tuple(retyped), tuple(notes))
 
 
@@ -145,6 +146,11 @@ def _has_widened(old: Field, new: Field) -> bool:
     if (old.type, old.precision, old.scale) != (new.type, new.precision, new.scale):
         return True
     return any(_has_widened(a, b) for a, b in zip(old.fields, new.fields, strict=False))
+
+
+def _known(old: Field, new: Field) -> Field:
+    """The new field without the members that the old one has not; those come last."""
+    return replace(new, fields=tuple(_known(a, b) for a, b in zip(old.fields, new.fields, strict=False)))
 
 
 def _rebuild(field: Field, wanted: Field | None, layout: Layout, table: TableName) -> str:

@@ -114,6 +114,28 @@ def test_nested_type_is_widened_with_its_whole_column():
     )
 
 
+def test_a_statement_that_widens_inside_a_record_adds_nothing_to_it():
+    """BigQuery adds fields to records through its API only."""
+    inner = record(numeric(5, 1), name="inner", mode="REPEATED")
+    wider = record(Field("new", "STRING"), numeric(7, 1), name="inner", mode="REPEATED")
+    evolution = change((record(inner),), (record(Field("first", "DATE"), wider),))
+    assert evolution.statements(TABLE) == (
+        "ALTER TABLE `p`.`d`.`t` ALTER COLUMN `r` SET DATA TYPE "
+        "STRUCT<`inner` ARRAY<STRUCT<`n` NUMERIC(7, 1)>>>",
+    )
+    assert evolution.fields == (
+        record(
+            record(numeric(7, 1), Field("new", "STRING"), name="inner", mode="REPEATED"),
+            Field("first", "DATE"),
+        ),
+    )
+    assert evolution.changes == (
+        "widen r.inner.n from NUMERIC(5, 1) to NUMERIC(7, 1)",
+        "add r.inner.new STRING",
+        "add r.first DATE",
+    )
+
+
 REFUSED = [
     (Field("n", "STRING"), Field("n", "INT64")),
     (Field("n", "INT64"), Field("n", "STRING")),
