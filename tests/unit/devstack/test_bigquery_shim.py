@@ -134,6 +134,16 @@ def array_agg_distinct(probe: Probe, folder: Path) -> bool:
     return not probe.refuses(lambda: probe.query(sql)) and probe.query(sql) == [([1],)]
 
 
+def offsets_in_nested_arrays(probe: Probe, folder: Path) -> bool:
+    sql = """select array(
+      select as struct array(select as struct i as n from unnest(o.a) as i with offset as n order by n desc) as a
+      from unnest(t.a) as o with offset as m order by m desc
+    ) as a from (select [struct([1, 2] as a), struct([3] as a)] as a) as t"""
+    if probe.refuses(lambda: probe.query(sql)):
+        return False
+    return probe.query(sql) == [([{"a": [{"n": 3}]}, {"a": [{"n": 2}, {"n": 1}]}],)]
+
+
 def starred_records(probe: Probe, folder: Path) -> bool:
     probe.create("t", Field("id", "INT64"), Field("r", "RECORD", fields=[Field("a", "STRING")]))
     probe.query("insert into @d.t (id, r) values (1, struct('x' as a))")
@@ -307,6 +317,7 @@ CHECKS = [
     decimal_width,
     cast_digits,
     array_agg_distinct,
+    offsets_in_nested_arrays,
     starred_records,
     names_in_lower_case,
     missing_dataset,

@@ -466,6 +466,36 @@ def test_table_follows_the_catalog(kit, lake, run, warehouse):
     ]
 
 
+def test_records_follow_the_catalog_in_arrays_within_arrays(kit, lake, run, warehouse):
+    """Each level has JSON, and after the change a field in the middle and a wider one."""
+
+    def dataset(first, kind, second):
+        inner = {**record, "columns": kit.columns(**second, n=kind, j="json")}
+        outer = {**record, "columns": kit.columns(**first, s=inner, j="json")}
+        return kit.mongo(columns=kit.columns(id="int64", rs=outer), change_column=None)
+
+    record = {"type": "record", "repeated": True}
+    before = dataset({}, "int64", {})
+    row = {"id": 1, "rs": [{"s": [{"n": 2, "j": "[2]"}, {"n": 1, "j": "[1]"}], "j": "{}"}, {"s": []}]}
+    run(before, lake.refined(before, [row, {**row, "id": 2}]))
+    after = dataset({"first": "date"}, "numeric", {"second": "string"})
+    inner = [{"second": "x", "n": Decimal("2.5"), "j": "[2]"}, {"n": Decimal(1)}]
+    row = {"id": 1, "rs": [{"s": []}, {"first": date(2026, 3, 1), "s": inner, "j": "{}"}]}
+    result = run(after, lake.refined(after, [row], extracted_at=kit.hours(1)))
+    assert counts(result) == {"updated": 1}
+    sql = "select to_json_string(rs) as rs from @raw.things order by id"
+    new, old = (json.loads(row["rs"]) for row in kit.rows(warehouse, sql))
+    assert new == [
+        {"s": [], "j": None, "first": None},
+        {
+            "s": [{"n": 2.5, "j": [2], "second": "x"}, {"n": 1, "j": None, "second": None}],
+            "j": {},
+            "first": "2026-03-01",
+        },
+    ]
+    assert [item["n"] for item in old[0]["s"]] == [2, 1]
+
+
 def test_illegal_change_stops_the_merge_and_nothing_is_loaded(kit, lake, run, things):
     run(kit.mongo(), lake.refined(kit.mongo(), [{"id": 1, "note": "a"}]))
     other = kit.mongo(columns=kit.columns(id="int64", note="int64", updated_at="timestamp"))

@@ -91,6 +91,18 @@ def array_agg_distinct() -> None:
 
 
 @correction
+def offsets_in_nested_arrays() -> None:
+    """`WITH OFFSET` of an array within an array of records is left out: a binder error, or no order."""
+    from sqlglot import exp
+    from sqlglot.dialects.duckdb import DuckDB
+
+    def unnest_sql(generator: Any, unnest: Any) -> str:
+        return str(generator.unnest_sql(unnest.copy()))  # writes a record twice, and unnest once only
+
+    DuckDB.Generator.TRANSFORMS[exp.Unnest] = unnest_sql
+
+
+@correction
 def starred_records() -> None:
     """`SELECT *` leaves out records where the query also holds a function that is rewritten: UPPER."""
     schema = module("sql.catalog_schema")
