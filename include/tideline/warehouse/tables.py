@@ -133,7 +133,7 @@ def _ensured(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensured |
         log.info("Changing table %s: %s", name, "; ".join(evolution.changes))
         table.schema = [field.to_api() for field in evolution.fields]
         properties.append("schema")
-    if layout.clustering and tuple(table.clustering_fields or ()) != layout.clustering:
+    if layout.clustering and _lower(table.clustering_fields or ()) != _lower(layout.clustering):
         table.clustering_fields = list(layout.clustering)
         properties.append("clustering_fields")
     if properties and warehouse.tables.update(table, properties) is None:
@@ -191,7 +191,7 @@ def check_partitioning(table: bigquery.Table, name: TableName, layout: Layout) -
         SchemaEvolutionError: Says the statements that a person would run.
     """
     wanted, found = layout.partitioning, table.time_partitioning
-    if (wanted and (wanted.field, wanted.type_)) == (found and (found.field, found.type_)):
+    if (wanted and _lower((wanted.field, wanted.type_))) == (found and _lower((found.field, found.type_))):
         return
     raise SchemaEvolutionError(
         f"the catalog partitions by {_described(wanted)}, the table is partitioned by {_described(found)}",
@@ -208,6 +208,11 @@ def _rebuild(name: TableName, layout: Layout) -> str:
         f"CREATE TABLE {new.sql}{clauses} AS SELECT * FROM {name.sql}; DROP TABLE {name.sql}; "  # noqa: S608
         f"ALTER TABLE {new.sql} RENAME TO {quote(name.table)}"
     )
+
+
+def _lower(names: Iterable[str | None]) -> list[str]:
+    """To compare names as BigQuery does, whatever their case; partitions by time of arrival have none."""
+    return [(name or "").lower() for name in names]
 
 
 def _described(partitioning: bigquery.TimePartitioning | None) -> str:

@@ -55,6 +55,15 @@ def test_table_that_is_right_is_left_alone(warehouse, name):
     assert warehouse.tables.get(name).etag == etag
 
 
+def test_names_in_another_case_are_the_same(warehouse, name):
+    ensure_table(warehouse, name, LAYOUT)
+    etag = warehouse.tables.get(name).etag
+    fields = tuple(replace(field, name=field.name.upper()) for field in LAYOUT.fields)
+    spelled = replace(LAYOUT, fields=fields, partition_column="DAY", clustering=("ID",), key=("ID",))
+    assert ensure_table(warehouse, name, spelled).fields == LAYOUT.fields
+    assert warehouse.tables.get(name).etag == etag
+
+
 @pytest.mark.parametrize(
     "digits", ["numeric(29, 0)", "numeric(5)", "numeric", "bignumeric(38, 0)", "numeric(9, 9)"]
 )
