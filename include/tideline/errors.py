@@ -13,6 +13,7 @@ TidelineError
     ├── SettingsError               an environment variable or connection is missing or malformed
     ├── SourceRefusedError          credentials or permissions, or what the catalog names is not there
     ├── ContractError               the data does not fit its declaration beyond what quarantine may absorb
+    │   └── OtherKeyError               events about rows under another key than the catalog has by now
     ├── IntegrityError              counts, checksums or identities that must agree do not
     ├── AlreadyExistsError          a write-once object is there already, with other content
     ├── SchemaEvolutionError        BigQuery does not allow the change; says what a person would run
@@ -122,6 +123,10 @@ class SourceRefusedError(FatalError):
 
 class ContractError(FatalError):
     """The data does not fit its declaration beyond what quarantine may absorb."""
+
+
+class OtherKeyError(ContractError):
+    """Events are about rows under another key than the catalog has."""
 
 
 class IntegrityError(FatalError):

@@ -121,12 +121,17 @@ def test_what_differs_in_shape_is_told_and_what_is_passed_over_too(capsys):
         "only_shadow": 1, "columns": [{"name": "a", "live_checksum": None, "shadow_checksum": -1, "differing": 0}],
         "reshaped": ["b STRING is new"],
     }  # fmt: skip
-    merged = {"done": [], "skipped": {"s3://raw/m": "too many refused"}}
+    merged = {
+        "done": [],
+        "skipped": {"s3://raw/m": "too many refused"},
+        "passed_over": {"s3://raw/n": "another key"},
+    }
     replay._show_replay({"merged": merged, "comparison": found, "shadow": {"table": "t"}}, as_json=False)
     said = capsys.readouterr()
     assert "b STRING is new" in said.out
     assert "ffffffffffffffff" in said.out
     assert "passed over, as before: s3://raw/m: too many refused" in said.err.replace("\n", " ")
+    assert "passed over: s3://raw/n: another key" in said.err.replace("\n", " ")
 
 
 def test_refused_rows_that_are_refused_again_are_an_error(world):

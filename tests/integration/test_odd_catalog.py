@@ -12,6 +12,7 @@ import os
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,12 +22,12 @@ from typer.testing import CliRunner
 from devstack.stack import Stack
 from tideline import connections, pipeline
 from tideline.cli import app
+from tideline.errors import SchemaEvolutionError
 from tideline.plan import RunRequest
 from tideline.warehouse.names import raw_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tideline.pipeline import Deployment
 
@@ -104,6 +105,7 @@ DAYS = [
 ]
 """The beginnings of the hours that are run."""
 HOUR = timedelta(hours=1)
+LAST = ("--start", "2024-12-31T23:00", "--end", "2025-01-01T00:00")
 IDS = ["odd.select", "odd.nulls", "odd.whole", "odd.ticks", "odd_files.one", "odd_files.money"]
 
 
@@ -336,3 +338,21 @@ def test_a_lost_ledger_is_recovered(world):
     assert {name: state.high_water_mark for name, state in Ledger(warehouse).state().items()} == before
     world.check()
     assert tideline("status").exit_code == 0
+
+
+def test_a_table_under_another_key_is_replayed_past_the_deletes_of_the_old_one(world):
+    """As the refusal of the key says: the table is put aside, then the dataset replayed."""
+    path = Path(os.environ["TIDELINE_CATALOG_DIR"], "odd.yaml")
+    path.write_text(MONGO.replace("key: [at, amount]", "key: [amount]"))
+    warehouse = world.deployment.open_warehouse()
+    ticks = world.deployment.catalog.dataset("odd.ticks")
+    with pytest.raises(SchemaEvolutionError, match="one for each at, amount"):
+        tideline("run", "--dataset", "odd.ticks", *LAST)
+    warehouse.client.delete_table(str(raw_table(ticks, warehouse.settings)))
+    done = tideline("replay", "--dataset", "odd.ticks", "--json")
+    assert done.exit_code == 0, done.output
+    (why,) = json.loads(done.stdout)["merged"]["passed_over"].values()
+    assert "the catalog's key is amount, these events are about at, amount" in why
+    assert tideline("reconcile", "--dataset", "odd.ticks", "--max-delete-ratio", "1").exit_code == 0
+    assert world.table("odd.ticks") == world.odd.truth["odd.ticks"]
+    path.write_text(MONGO)

@@ -103,10 +103,7 @@ def recover(
         _show_landings(found.done)
     else:
         show(found.done, as_json=False)
-    for uri, why in found.passed_over.items():
-        errors.print(
-            f"passed over, its window was read again and merged: {uri}: {why}", markup=False, highlight=False
-        )
+    _show_passed_over(found.passed_over)
     _fail_if_skipped(found.skipped)
 
 
@@ -173,8 +170,14 @@ def _show_replay(report: Summary, *, as_json: bool) -> None:
         show(report["merged"]["done"], as_json=False)
     for uri, why in report["merged"]["skipped"].items():
         errors.print(f"passed over, as before: {uri}: {why}", markup=False, highlight=False, soft_wrap=True)
+    _show_passed_over(report["merged"]["passed_over"])
     if "swapped" in report:
         console.print(f"The shadow is live; what was there is kept as {report['swapped']['before']}.")
+
+
+def _show_passed_over(passed_over: Mapping[str, str]) -> None:
+    for uri, why in passed_over.items():
+        errors.print(f"passed over: {uri}: {why}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_comparison(found: Mapping[str, Any], shadow: str) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tideline.errors import ContractError, IntegrityError
+from tideline.errors import IntegrityError, OtherKeyError
 from tideline.refine import arrays
 from tideline.refine.contract import arrow_type
 
@@ -50,7 +50,7 @@ def processed_events(
 
     Raises:
         IntegrityError: A part is not what its manifest says, or holds what is no event.
-        ContractError: The key is of another type in the catalog by now.
+        OtherKeyError: The catalog has another key by now, or one of another type.
     """
     for part in landed.parts:
         with raw.open(raw.key_of(part.uri), sha256=part.sha256) as stream:
@@ -80,17 +80,34 @@ def _tables(dataset: AnyDataset, part: Part, stream: BinaryIO) -> Iterator[pa.Ta
     try:
         file = pq.ParquetFile(pa.BufferReader(stream.read()))
         for batch in file.iter_batches(_BATCH_ROWS):
-            yield _with_lineage(_typed(batch, schema), part, first)
+            yield _with_lineage(_typed(dataset, part, batch, schema), part, first)
             first += batch.num_rows
-    except (pa.ArrowException, KeyError) as error:
+    except pa.ArrowException as error:
         raise _broken(dataset, part, f"it is not Parquet of events: {error}") from error
     if first != part.records:
         raise _broken(dataset, part, f"it holds {first} events, its manifest says {part.records}")
 
 
-def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [_column(batch.column(field.name), field) for field in schema]
+def _typed(dataset: AnyDataset, part: Part, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Names are compared as the warehouse compares them, whatever their case."""
+    found = dict(zip((name.lower() for name in batch.schema.names), batch.columns, strict=True))
+    if missing := {"_event", "_observed_at"} - found.keys():
+        raise pa.ArrowInvalid(f"there is no {' nor '.join(sorted(missing))}")
+    if found.keys() != {name.lower() for name in schema.names}:
+        told = ", ".join(name for name in batch.schema.names if name not in ("_event", "_observed_at"))
+        key = ", ".join(dataset.key)
+        raise _other_key(dataset, part, f"the catalog's key is {key}, these events are about {told}")
+    columns = []
+    for field in schema:
+        try:
+            columns.append(_column(found[field.name.lower()], field))
+        except _OtherTypeError as error:
+            raise _other_key(dataset, part, str(error)) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+class _OtherTypeError(Exception):
+    """Values that are none of a column's type, in words."""
 
 
 def _column(values: pa.Array, field: pa.Field) -> pa.Array:
@@ -103,10 +120,8 @@ def _column(values: pa.Array, field: pa.Field) -> pa.Array:
     try:
         return pc.cast(values, field.type)
     except pa.ArrowException as error:
-        raise ContractError(
-            f"the key {field.name} is {field.type} in the catalog, and {values.type} in events: {error}",
-            remedy="let the catalog declare the key's type as it was, or leave these events out",
-        ) from error
+        finding = f"the key {field.name} is {field.type} in the catalog, and {values.type} in events: {error}"
+        raise _OtherTypeError(finding) from error
 
 
 def _with_lineage(batch: pa.RecordBatch, part: Part, first: int) -> pa.Table:
@@ -115,6 +130,16 @@ def _with_lineage(batch: pa.RecordBatch, part: Part, first: int) -> pa.Table:
     positions = arrays.fixed(pa.int64(), np.arange(first, first + rows, dtype=np.int64), None)
     table = pa.Table.from_batches([batch])
     return table.append_column("_raw_uri", uris).append_column("_raw_position", positions)
+
+
+def _other_key(dataset: AnyDataset, part: Part, finding: str) -> OtherKeyError:
+    return OtherKeyError(
+        finding,
+        source=dataset.source,
+        dataset=dataset.name,
+        place=part.uri,
+        remedy="a replay leaves them out; reconcile again after it: what is gone is found anew",
+    )
 
 
 def _broken(dataset: AnyDataset, part: Part, finding: str) -> IntegrityError:

@@ -6,12 +6,11 @@ Unlike a replay it is about single loads: one that does not go through is report
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tideline import pipeline
 from tideline.catalog.loader import fingerprint
-from tideline.errors import ContractError, IntegrityError
+from tideline.errors import ContractError, IntegrityError, OtherKeyError
 from tideline.lake import manifest as manifests
 from tideline.lake.listing import committed
 from tideline.replay.book import read_book
@@ -30,22 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Recovery(Outcome):
-    """What became of landings.
-
-    Attributes:
-        passed_over: Raw manifest → why it is refused; a later read of its window was merged, so that nothing
-            of it is missing.
-    """
-
-    passed_over: dict[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """For a script."""
-        return {**super().to_json(), "passed_over": self.passed_over}
-
-
 def recover(
     deployment: Deployment,
     datasets: Iterable[AnyDataset],
@@ -54,7 +37,7 @@ def recover(
     *,
     dry_run: bool = False,
     step: Callable[[str], None] = log.debug,
-) -> Recovery:
+) -> Outcome:
     """Bring every landing of the span that the ledger does not know into warehouse and ledger.
 
     In the order in which the source was read, each with the mode of the run that read it, so that high-water
@@ -70,9 +53,10 @@ def recover(
         step: Is told of each.
 
     Returns:
-        What was (or would be) merged; what was not, and why.
+        What was (or would be) merged; what was not, and why. Passed over are also those that are refused and
+        whose window was read again later, and that read merged.
     """
-    outcome = Recovery()
+    outcome = Outcome()
     for dataset in datasets:
         items = unrecorded(deployment, dataset, span).items
         refined = _refined_before(deployment, dataset, span, items)
@@ -84,6 +68,9 @@ def recover(
                 continue
             try:
                 outcome.done.append(_recover(deployment, item, refined.get(_uri(item)), run_id))
+            except OtherKeyError as error:
+                log.warning("%s is passed over: %s", _uri(item), error)
+                outcome.passed_over[_uri(item)] = str(error)
             except ContractError as error:
                 refused.append((item, str(error)))
             except IntegrityError as error:
@@ -103,7 +90,7 @@ def _recover(deployment: Deployment, item: Item, processed_uri: str | None, run_
 
 
 def _tell_apart(
-    deployment: Deployment, dataset: AnyDataset, refused: list[tuple[Item, str]], outcome: Recovery
+    deployment: Deployment, dataset: AnyDataset, refused: list[tuple[Item, str]], outcome: Outcome
 ) -> None:
     """Enter the refused by whether a later read was merged; this recovery itself may have merged it."""
     if not refused:
@@ -111,8 +98,10 @@ def _tell_apart(
     book = read_book(deployment.open_warehouse(), dataset)
     for item, why in refused:
         log.warning("%s is not recovered: %s", _uri(item), why)
-        kept = outcome.passed_over if book.has_read_again(item.landing) else outcome.skipped
-        kept[_uri(item)] = why
+        if book.has_read_again(item.landing):
+            outcome.passed_over[_uri(item)] = f"its window was read again and merged: {why}"
+        else:
+            outcome.skipped[_uri(item)] = why
 
 
 def _refine(deployment: Deployment, item: Item, run_id: str) -> Summary:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tideline import pipeline
-from tideline.errors import ContractError
+from tideline.errors import ContractError, OtherKeyError
 from tideline.replay.landings import Landing, whole_uri
 
 if TYPE_CHECKING:
@@ -57,14 +57,16 @@ class Outcome:
     Attributes:
         done: Summaries of what was refined or merged.
         skipped: Raw manifest → why it did not go through; nothing of it was merged before either.
+        passed_over: Raw manifest → why it did not go through, and need not.
     """
 
     done: list[Summary] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    passed_over: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Small enough to travel between tasks."""
-        return {"done": self.done, "skipped": self.skipped}
+        return {"done": self.done, "skipped": self.skipped, "passed_over": self.passed_over}
 
     @classmethod
     def joined(cls, outcomes: Iterable[Mapping[str, Any]]) -> Outcome:
@@ -73,13 +75,14 @@ class Outcome:
         for outcome in outcomes:
             joined.done += outcome["done"]
             joined.skipped |= outcome["skipped"]
+            joined.passed_over |= outcome["passed_over"]
         return joined
 
 
 def refine_items(
     deployment: Deployment, items: Sequence[Item], run_id: str, step: Callable[[str], None] = log.debug
 ) -> Outcome:
-    """Refine the landings anew, in their order.
+    """Refine the landings anew, in their order; events about another key than the catalog's are passed over.
 
     Raises:
         ContractError: One that was merged before is refused now.
@@ -90,6 +93,10 @@ def refine_items(
         uri = whole_uri(deployment.raw, item.landing)
         try:
             refined = pipeline.refine_dataset(deployment, pipeline.landed_summary(deployment, uri), run_id)
+        except OtherKeyError as error:
+            log.warning("%s is passed over: %s", uri, error)
+            outcome.passed_over[uri] = str(error)
+            continue
         except ContractError as error:
             _pass_over(item.recorded, uri, error, outcome)
             continue
@@ -108,7 +115,7 @@ def merge_all(
         merge: Merges one, given its summary: into the live table or another.
         step: Is told of each.
     """
-    outcome = Outcome(skipped=dict(refined.skipped))
+    outcome = Outcome(skipped=dict(refined.skipped), passed_over=dict(refined.passed_over))
     for summary in refined.done:
         try:
             outcome.done.append(merge(summary))

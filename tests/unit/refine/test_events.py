@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tideline.catalog.model import MongoDataset
-from tideline.errors import ContractError, IntegrityError
+from tideline.errors import IntegrityError, OtherKeyError
 from tideline.lake import manifest as manifests  # noqa: TC001
 from tideline.refine.events import raw_schema
 from tideline.refine.refine import refine
@@ -84,8 +84,25 @@ def test_a_key_that_was_widened_since_is_cast(lake: Any) -> None:
 
 def test_a_key_of_another_type_is_said(lake: Any) -> None:
     body = events(("x", "deleted", GONE), of=dataset(id="string"))
-    with pytest.raises(ContractError, match="the key id is int64 in the catalog, and string in events"):
+    with pytest.raises(OtherKeyError, match="the key id is int64 in the catalog, and string in events"):
         run(lake, dataset(id="int64"), body, counts=[1])
+
+
+def test_a_key_in_another_case_is_the_same(lake: Any) -> None:
+    body = events((1, "deleted", GONE), of=dataset(id="int64"))
+    manifest = run(lake, dataset(ID="int64"), body, counts=[1])
+    (part,) = manifest.parts
+    (row,) = pq.read_table(io.BytesIO(lake.processed.read(lake.processed.key_of(part.uri)))).to_pylist()
+    assert (row["ID"], row["_event"]) == (1, "deleted")
+
+
+@pytest.mark.parametrize("now", [{"id": "int64"}, {"region": "string", "number": "int64"}], ids=", ".join)
+def test_events_of_another_key_say_nothing_of_this_one(lake: Any, now: dict[str, str]) -> None:
+    """Of a key with fewer columns, too: another row may have the rest."""
+    body = events(("north", 1, "deleted", GONE), of=dataset())
+    with pytest.raises(OtherKeyError, match=f"key is {', '.join(now)}, these events are about region, id"):
+        run(lake, dataset(**now), body, counts=[1])
+    assert lake.processed.objects == {}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +119,13 @@ def test_what_is_no_event_is_refused(lake: Any, name: str, column: pa.Array, fin
     with pytest.raises(IntegrityError, match=finding):
         run(lake, of, body, counts=[1])
     assert lake.processed.objects == {}
+
+
+def test_parquet_of_something_else_is_refused(lake: Any) -> None:
+    body = io.BytesIO()
+    pq.write_table(pa.table({"id": [1], "_event": ["deleted"]}), body)
+    with pytest.raises(IntegrityError, match="not Parquet of events: there is no _observed_at"):
+        run(lake, dataset(id="int64"), body.getvalue(), counts=[1])
 
 
 def test_what_is_no_parquet_is_refused(lake: Any) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tideline.errors import ContractError, IntegrityError
+from tideline.errors import ContractError, IntegrityError, OtherKeyError
 from tideline.replay import recover as recovering
 from tideline.replay.landings import Landing
 from tideline.replay.select import EVERYTHING
@@ -49,6 +49,12 @@ def recovered(monkeypatch):
         return recovering.recover(DEPLOYMENT, [DATASET], EVERYTHING, "run").to_json()
 
     return run
+
+
+def test_events_of_another_key_are_passed_over(recovered):
+    found = recovered({"events": OtherKeyError("about region, id"), "good": None})
+    assert [one["raw_manifest_uri"] for one in found["done"]] == ["good"]
+    assert (found["passed_over"], found["skipped"]) == ({"events": "about region, id"}, {})
 
 
 def test_a_refused_landing_that_was_read_again_is_passed_over(recovered):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tideline import pipeline
-from tideline.errors import ContractError, IntegrityError
+from tideline.errors import ContractError, IntegrityError, OtherKeyError
 from tideline.replay.landings import Landing
 from tideline.replay.work import Item, Outcome, merge_all, merge_live, refine_items
 
@@ -69,6 +69,15 @@ def test_what_never_was_merged_and_is_refused_again_is_passed_over(steps):
     assert list(refined.skipped) == ["a"]
     assert "too many refused" in refined.skipped["a"]
     assert [one["raw_manifest_uri"] for one in refined.done] == ["b"]
+
+
+def test_events_of_another_key_are_passed_over_though_they_were_merged_before(steps):
+    steps.failures["a"] = OtherKeyError("about region, id")
+    refined = refine_items(DEPLOYMENT, [item("a", recorded=True), item("b", recorded=True)], "run")
+    joined = Outcome.joined([refined.to_json(), Outcome().to_json()])
+    merged = merge_all(joined, lambda summary: merge_live(DEPLOYMENT, summary, "run"))
+    assert [one["raw_manifest_uri"] for one in merged.done] == ["b"]
+    assert (merged.skipped, merged.passed_over) == ({}, {"a": "about region, id"})
 
 
 @pytest.mark.parametrize(
