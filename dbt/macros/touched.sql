@@ -159,8 +159,10 @@
     {%- for date in months + days[children.parents] -%}{%- do near.append(date[:8] ~ '01') -%}{%- endfor -%}
     {%- for day in days[children.dataset] -%}
         {%- set first = modules.datetime.date.fromisoformat(day[:8] ~ '01') -%}
-        {%- set before = first - modules.datetime.timedelta(days=1) -%}
-        {%- do near.extend([first.isoformat(), before.replace(day=1).isoformat()]) -%}
+        {%- do near.append(first.isoformat()) -%}
+        {%- if first > modules.datetime.date.min -%}
+            {%- do near.append((first - modules.datetime.timedelta(days=1)).replace(day=1).isoformat()) -%}
+        {%- endif -%}
     {%- endfor -%}
     {%- set found = run_query(months_of_parents(changed, parents, children, near | unique | list)).rows -%}
     {%- if found | selectattr(1) | list -%}
@@ -227,7 +229,8 @@
 {#- The days of a partition that begins with a year, a month, a day or an hour. -#}
 {% macro days_of(start) -%}
     {%- set days, first = [], modules.datetime.date.fromisoformat((start ~ '-01-01')[:10]) -%}
-    {%- for number in range({4: 366, 7: 31}.get(start | length, 1)) -%}
+    {%- set left = (modules.datetime.date.max - first).days + 1 -%}
+    {%- for number in range([{4: 366, 7: 31}.get(start | length, 1), left] | min) -%}
         {%- set day = (first + modules.datetime.timedelta(days=number)).isoformat() -%}
         {%- if day.startswith(start[:10]) -%}{%- do days.append(day) -%}{%- endif -%}
     {%- endfor -%}

@@ -14,8 +14,14 @@
     {%- set stretches = [] -%}
     {%- for start in starts | unique | sort -%}
         {%- set first = modules.datetime.date.fromisoformat(start) -%}
-        {%- set next = first + modules.datetime.timedelta(days=1 if unit == 'day' else 32) -%}
-        {%- set end = (next if unit == 'day' else next.replace(day=1)).isoformat() -%}
+        {%- set length = modules.datetime.timedelta(days=1 if unit == 'day' else 32) -%}
+        {%- if first > modules.datetime.date.max - length -%}
+            {#- the calendar's last, 9999-12, in which some shops' orders are -#}
+            {%- set end = none -%}
+        {%- else -%}
+            {%- set next = first + length -%}
+            {%- set end = (next if unit == 'day' else next.replace(day=1)).isoformat() -%}
+        {%- endif -%}
         {%- if stretches and stretches[-1][1] == start -%}
             {%- do stretches.append([stretches.pop()[0], end]) -%}
         {%- else -%}
@@ -26,10 +32,8 @@
     {%- set midnight = ' 00:00:00+00' if kind == 'timestamp' else '' -%}
     {%- set terms = [column ~ ' is null'] if or_null else [] -%}
     {%- for first, end in stretches -%}
-        {%- do terms.append(
-            '(' ~ column ~ " >= " ~ kind ~ " '" ~ first ~ midnight ~ "' and "
-            ~ column ~ " < " ~ kind ~ " '" ~ end ~ midnight ~ "')"
-        ) -%}
+        {%- set before = " and " ~ column ~ " < " ~ kind ~ " '" ~ end ~ midnight ~ "'" if end else '' -%}
+        {%- do terms.append('(' ~ column ~ " >= " ~ kind ~ " '" ~ first ~ midnight ~ "'" ~ before ~ ')') -%}
     {%- endfor -%}
     {{ return('(' ~ (terms | join(' or ') or 'false') ~ ')') }}
 {%- endmacro %}

@@ -58,6 +58,8 @@ MONTHS = 6
 FAR = {920: 1, 921: 2, 922: 3}
 """Orders alone in their months, which are far from the days on which their items come."""
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""What systems write where they have no date: the ends of the calendar."""
 CUSTOMERS, ORDERS, CHARGES = (f"shop_mongodb.{name}" for name in ("customers", "orders", "charges"))
 PRODUCTS, ITEMS = "shop_s3.products", "shop_s3.order_items"
 
@@ -187,6 +189,13 @@ def second_hour(shop: RawShop, now: datetime) -> None:
     shop.merge(ITEMS, now, 9220, **item(9999))  # without an order, and moves later to one that is far
     shop.merge(ITEMS, now, 9210, **item(905))  # moves later to such an order, and back
     shop.merge(PRODUCTS, now, 77, title="late", category="hats", gender="kids", is_active=True)
+    for key, at in ((930, FIRST), (931, LAST)):
+        shop.merge(ORDERS, now, key, **order(status=1, history=[{"status": 1, "changed_at": at}]))
+        shop.merge(ITEMS, now, 9000 + key, created_at=at, **item(key))
+        shop.merge(CHARGES, now, f"h{key}", created_at=at, **charge(key, at=at))
+        shop.merge(CUSTOMERS, now, f"c{key}", created_at=at, country="US")
+    shop.merge(ORDERS, now, 932, **{**order(), "order_date": LAST.date()})
+    shop.merge(ITEMS, now, 9932, **item(932))
 
 
 def random_rows(shop: RawShop, now: datetime, chance: random.Random, newest: datetime | None = None) -> None:
@@ -800,6 +809,18 @@ def test_all_is_searched_only_where_nothing_near_by_has_it(hours):
     assert moved == [2, 10]
     assert hours["second"].built["fct_order_items"][9220]["has_order"] is False
     assert hours["quiet"].built["fct_order_items"][9220]["order_date"] == date(2026, 3, 1)
+
+
+def test_dates_at_the_ends_of_the_calendar_are_rows_like_others_and_not_every_day_until_then(hours):
+    second = hours["second"]
+    assert second.built["fct_orders"][932]["order_item_count"] == 1
+    assert {second.built["fct_order_items"][9000 + key]["created_at"] for key in (930, 931)} == {FIRST, LAST}
+    days = {row["status_date"] for row in second.reports["rpt_daily_order_statuses"].values()}
+    assert {FIRST.date(), LAST.date()} < days
+    assert len(days) < 400
+    months = {row["order_month"] for row in second.reports["rpt_customer_cohorts"].values()}
+    assert date(9999, 12, 1) in months
+    assert len(months) < 30
 
 
 def test_deleted_customers_do_not_reach_the_mart(hours):

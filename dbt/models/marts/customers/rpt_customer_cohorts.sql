@@ -31,21 +31,30 @@ last_month as (
 
     select max(order_month) as newest_month
     from bought
+    where order_month <= current_date('UTC')
 
 ),
 
--- every month of every cohort, also those in which nobody bought
+-- every month of every cohort, also those in which nobody bought; of those to come, where wrong dates lie, the ones in
+-- which somebody did
 months as (
 
     select
         cohorts.cohort_month,
-        cohorts.customer_count,
         cast(order_month as date) as order_month
     from cohorts
     cross join last_month
-    cross join unnest(
-        generate_date_array(cohorts.cohort_month, last_month.newest_month, interval 1 month)
-    ) as order_month
+    cross join
+        unnest(
+            generate_date_array(cohorts.cohort_month, last_month.newest_month, interval 1 month)
+        ) as order_month
+
+    union distinct
+
+    select
+        cohort_month,
+        order_month
+    from bought
 
 ),
 
@@ -68,13 +77,14 @@ joined as (
     select
         months.cohort_month,
         months.order_month,
-        months.customer_count,
+        cohorts.customer_count,
         date_diff(months.order_month, months.cohort_month, month) as month_number,
         coalesce(monthly.buyer_count, 0) as buyer_count,
         coalesce(monthly.order_count, 0) as order_count,
         coalesce(monthly.revenue_usd, 0) as revenue_usd,
         coalesce(monthly.new_repeat_customer_count, 0) as new_repeat_customer_count
     from months
+    inner join cohorts on months.cohort_month = cohorts.cohort_month
     left join monthly
         on
             months.cohort_month = monthly.cohort_month

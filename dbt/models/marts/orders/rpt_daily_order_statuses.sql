@@ -55,6 +55,7 @@ span as (
         min(status_date) as first_date,
         max(status_date) as last_date
     from moved
+    where status_date >= date '{{ var("dates_from") }}' and status_date <= current_date('UTC')
 
 ),
 
@@ -67,15 +68,28 @@ statuses as (
 
 ),
 
+-- every day on which orders can be; of others, where wrong dates lie, those on which something moved
+dates as (
+
+    select status_date
+    from span
+    cross join unnest(generate_date_array(span.first_date, span.last_date)) as status_date
+
+    union distinct
+
+    select status_date
+    from moved
+
+),
+
 days as (
 
     select
         statuses.status_code,
         statuses.status,
-        status_date
-    from span
+        dates.status_date
+    from dates
     cross join statuses
-    cross join unnest(generate_date_array(span.first_date, span.last_date)) as status_date
 
 ),
 

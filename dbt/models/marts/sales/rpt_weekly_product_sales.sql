@@ -42,7 +42,7 @@ last_week as (
 ),
 
 -- each week's sales stand in that week, in the next one as "previous" and 52 weeks on as "last year": the columns can
--- then be added up over any products, also over those that sold in one of the weeks only
+-- then be added up over any products, also over those that sold in one of the weeks only. The calendar ends with 9999
 shifted as (
 
     select
@@ -72,6 +72,7 @@ shifted as (
         0 as last_year_unit_count,
         cast(0 as numeric) as last_year_revenue_usd
     from sold
+    where week_start_date <= date '9999-12-20'
 
     union all
 
@@ -87,6 +88,7 @@ shifted as (
         unit_count as last_year_unit_count,
         revenue_usd as last_year_revenue_usd
     from sold
+    where week_start_date <= date '9998-12-28'
 
 ),
 
