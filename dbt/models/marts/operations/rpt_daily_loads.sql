@@ -19,6 +19,7 @@ dated as (
         *,
         date(committed_at) as load_date
     from loads
+    where load_mode != 'rewind'
 
 ),
 
