@@ -92,3 +92,9 @@ def test_a_rewind_is_no_load_of_a_day(ledgers, raw_tables):
         counts[row["dataset_id"]] += row["load_count"]
     loads = {key: sum(one.mode != "rewind" for one in commits) for key, commits in ledgers.items()}
     assert counts == {key: count for key, count in loads.items() if count}
+
+
+def test_a_report_promises_nothing_where_one_of_its_datasets_was_not_read_from_its_beginning(
+    ledgers, raw_tables
+):
+    assert raw_tables.rows("marts.rpt_user_activity", "data_as_of") == [{"data_as_of": None}]
