@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from devstack.bigquery import server
 from devstack.bootstrap import network_environment
-from devstack.environment import read_file
+from devstack.environment import past_proxies, read_file
 from devstack.process import StackError, free_port, port_number, require_free
 from devstack.stack import ENVIRONMENT_FILE
 from devstack.statelock import holder
@@ -86,13 +86,13 @@ def warehouse() -> Iterator[dict[str, str]]:
         yield {}
         return
     up = STATE / "up" / ENVIRONMENT_FILE
+    on_loopback = past_proxies(os.environ)
     if holder(STATE / "up") and up.is_file():
-        yield {
-            name: value for name, value in read_file(up).items() if name.startswith(("BIGQUERY", "TIDELINE"))
-        }
+        known = read_file(up).items()
+        yield on_loopback | {k: v for k, v in known if k.startswith(("BIGQUERY", "TIDELINE"))}
         return
     with _last_run(STATE / "run") as emulator:
-        yield {"BIGQUERY_EMULATOR_HOST": emulator.url}
+        yield on_loopback | {"BIGQUERY_EMULATOR_HOST": emulator.url}
 
 
 def _last_run(state: Path) -> server.Emulator:

@@ -187,8 +187,9 @@ def _wait_for(process: subprocess.Popen[bytes], url: str, passwords: Path, log: 
 
 
 def _answers(url: str) -> bool:
+    past_proxies = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on loopback
     try:
-        with urllib.request.urlopen(url, timeout=3) as reply:  # noqa: S310  our own loopback URL
+        with past_proxies.open(url, timeout=3) as reply:
             state = json.load(reply)
     except (OSError, ValueError, urllib.error.URLError):
         return False

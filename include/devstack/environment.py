@@ -32,6 +32,8 @@ STAGES = {
 """Variable → bucket of the stages of a stand-in lake."""
 
 PROJECT = "tideline"
+NO_PROXY = ("NO_PROXY", "no_proxy")
+"""Both spellings: of some clients' readers each has the one only."""
 
 
 def mongodb(port: int) -> dict[str, str]:
@@ -110,7 +112,7 @@ def past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
     known = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
     hosts = [host for host in known.split(",") if host]
     hosts += [host for host in (HOST, "localhost") if host not in hosts]
-    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(hosts))
+    return dict.fromkeys(NO_PROXY, ",".join(hosts))
 
 
 def write_file(path: Path, environment: Mapping[str, str]) -> None:

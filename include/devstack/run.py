@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from devstack import airflow_home
+from devstack.environment import NO_PROXY
 from devstack.reports import hour_loads, hour_table, mart_report
 from devstack.shop.shop import Shop
 from devstack.stack import Stack
@@ -115,11 +116,10 @@ def fresh_home(state: Path) -> Path:
 
 @contextmanager
 def as_deployment(env: Mapping[str, str]) -> Iterator[None]:
-    """This process sees the connections that the DAG's processes saw."""
+    """This process sees the connections that the DAG's processes saw, and goes past proxies as they do."""
     before = dict(os.environ)
-    os.environ.update(
-        {k: v for k, v in env.items() if k.startswith(("AIRFLOW", "TIDELINE", "BIGQUERY", "STORAGE"))}
-    )
+    seen = ("AIRFLOW", "TIDELINE", "BIGQUERY", "STORAGE", *NO_PROXY)
+    os.environ.update({name: value for name, value in env.items() if name.startswith(seen)})
     try:
         yield
     finally:

@@ -39,6 +39,16 @@ def test_a_running_stack_is_used_without_its_secrets(state):
         assert found == {"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:1", "TIDELINE_PROJECT": "p"}
 
 
+def test_a_running_stack_is_reached_past_a_proxy(state, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.com")
+    monkeypatch.setenv("no_proxy", "example.com")
+    (state / "up").mkdir()
+    url = {"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:1"}
+    environment.write_file(state / "up" / launch.ENVIRONMENT_FILE, url)
+    with StateLock(state / "up"), launch.warehouse() as found:
+        assert found == url | dict.fromkeys(environment.NO_PROXY, "example.com,127.0.0.1,localhost")
+
+
 def test_no_warehouse_says_what_to_run(state):
     with pytest.raises(StackError, match="no warehouse"), launch.warehouse():
         pass

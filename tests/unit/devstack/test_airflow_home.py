@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import psutil
 import pytest
@@ -88,3 +90,24 @@ def test_a_backfill_is_made_in_one_piece_while_the_scheduler_writes(tmp_path):
         "until the end: 0",
         "after it: [(2,)]",
     ]
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"metadatabase": {"status": "healthy"}, "scheduler": {"status": "healthy"}}')
+
+    def log_message(self, *_):
+        pass
+
+
+def test_its_health_is_asked_for_past_a_proxy(monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert airflow_home._answers(f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()

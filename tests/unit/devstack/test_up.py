@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from requests.utils import should_bypass_proxies
 
 from devstack import __main__ as command_line
 from devstack import run, up
 from devstack.airflow_home import UI_PORT
+from devstack.environment import past_proxies
 from devstack.process import free_port
 from devstack.statelock import StateLock
 
@@ -109,6 +111,16 @@ def test_a_variable_that_is_wrong_is_told_at_once(
     monkeypatch.setenv(UI_PORT, str(free_port()))
     monkeypatch.setenv(name, value)
     assert f"{name} is {value!r} Remedy: set it to" in refused(capsys, verb, "--state", str(tmp_path))
+
+
+def test_what_is_shown_is_asked_for_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.com")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with run.as_deployment(os.environ | past_proxies(os.environ)):
+        assert not should_bypass_proxies("http://example.com/", no_proxy=None)
+        assert should_bypass_proxies("http://127.0.0.1:9050/bigquery/v2", no_proxy=None)
+    assert not should_bypass_proxies("http://127.0.0.1:9050/bigquery/v2", no_proxy=None)
 
 
 def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
