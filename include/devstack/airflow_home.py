@@ -45,10 +45,15 @@ MARK = "TIDELINE_STANDALONE"
 
 
 def environment(home: Path, connections: Mapping[str, str], dbt_mode: str) -> dict[str, str]:
-    """The environment of every Airflow process: this one, the connections, and what a laptop needs."""
+    """The environment of every Airflow process: this one, the connections, and what a laptop needs.
+
+    What a person's shell says of another Airflow is left out: its secrets backend would come before the
+    stand-ins' connections, and its file has other bundles, users and keys.
+    """
     home.mkdir(parents=True, exist_ok=True)
+    others = {n for n in os.environ if n.startswith("AIRFLOW__") or n == "AIRFLOW_CONFIG"}
     env = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in others},
         **connections,
         "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "AIRFLOW_HOME": str(home),

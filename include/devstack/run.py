@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from devstack import airflow_home
-from devstack.environment import NO_PROXY
 from devstack.reports import hour_loads, hour_table, mart_report
 from devstack.shop.shop import Shop
 from devstack.stack import Stack
@@ -116,10 +115,10 @@ def fresh_home(state: Path) -> Path:
 
 @contextmanager
 def as_deployment(env: Mapping[str, str]) -> Iterator[None]:
-    """This process sees the connections that the DAG's processes saw, and goes past proxies as they do."""
+    """This process sees what the DAG's processes saw, and no more: no configuration of another Airflow."""
     before = dict(os.environ)
-    seen = ("AIRFLOW", "TIDELINE", "BIGQUERY", "STORAGE", *NO_PROXY)
-    os.environ.update({name: value for name, value in env.items() if name.startswith(seen)})
+    os.environ.clear()
+    os.environ.update(env)
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy
 
 from devstack import airflow_home
+from devstack.run import as_deployment
 
 PARENT = """
 import subprocess, sys
@@ -46,6 +47,38 @@ def test_tasks_in_groups_of_their_own_end_with_airflow(parent):
             for each in others:
                 each.kill()
             other.kill()
+
+
+CONFIGURED = """
+from airflow.configuration import conf
+from airflow.sdk import Connection
+print(conf.get("core", "auth_manager"))
+print(Connection.get("tideline_lake").host)
+"""
+
+
+def test_another_airflow_of_the_shell_is_left_out(tmp_path, monkeypatch):
+    """With its secrets backend, `make run` would have written to the systems that it knows."""
+    theirs = tmp_path / "airflow.cfg"
+    theirs.write_text("[core]\nauth_manager = theirs\n")
+    secrets = tmp_path / "secrets.json"
+    secrets.write_text('{"tideline_lake": {"conn_type": "aws", "host": "theirs"}}')
+    monkeypatch.setenv("AIRFLOW_CONFIG", str(theirs))
+    backend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", backend)
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", f'{{"connections_file_path": "{secrets}"}}')
+    ours = {"AIRFLOW_CONN_TIDELINE_LAKE": '{"conn_type": "aws", "host": "ours"}'}
+    env = airflow_home.environment(tmp_path / "home", ours, "local")
+    done = subprocess.run(
+        [sys.executable, "-c", CONFIGURED], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    manager, lake = done.stdout.splitlines()[-2:]
+    assert "SimpleAuthManager" in manager
+    assert lake == "ours"
+    with as_deployment(env):
+        assert "AIRFLOW__SECRETS__BACKEND" not in os.environ
+    assert os.environ["AIRFLOW__SECRETS__BACKEND"] == backend
 
 
 def test_a_process_waits_for_the_schedulers_writes(tmp_path):
