@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= auto
+# Another checkout's `tideline`, or packages of another environment, would come before those of .venv.
+unexport PYTHONPATH
 # What the clouds' provider packages want for services that nothing here uses; not in the image.
 UNUSED := ray litellm scikit-learn google-ads sagemaker-studio looker-sdk pyathena redshift-connector
 

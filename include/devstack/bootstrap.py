@@ -12,6 +12,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
@@ -100,16 +104,34 @@ def install_emulator() -> None:
 
 
 def network_environment() -> dict[str, str]:
-    """This environment, with the company's certificate bundle and proxy made known to pip and uv alike."""
+    """This environment, with the company's certificate bundle and proxy made known to pip and uv alike.
+
+    uv does not run without a cache: where no home can hold one, it is kept here.
+    """
     env = dict(os.environ)
     given = (env.get(name) for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
     bundle = next((path for path in (*given, *BUNDLES) if path and Path(path).is_file()), None)
     if bundle:
         env.setdefault("PIP_CERT", bundle)
         env.setdefault("UV_SYSTEM_CERTS", "1")
+    if not env.get("UV_CACHE_DIR") and not _is_writable(_cache(env)):
+        env["UV_CACHE_DIR"] = str(ROOT / ".tideline" / "uv-cache")
     env["UV_PROJECT_ENVIRONMENT"] = str(VENV)
     env.pop("VIRTUAL_ENV", None)
     return env
+
+
+def _cache(env: Mapping[str, str]) -> Path:
+    """Where uv keeps what it downloads, unless it is told a place."""
+    return Path(env.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "uv"  # noqa: PTH111  no error
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _make_venv(path: Path) -> None:

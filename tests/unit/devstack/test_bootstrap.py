@@ -1,6 +1,8 @@
 """Set-up says in one line what is missing."""
 
+import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -53,6 +55,29 @@ def test_what_is_current_is_left_alone(monkeypatch, tmp_path):
 def test_a_command_that_fails_says_how_to_get_past_a_proxy():
     with pytest.raises(bootstrap.SetupError, match="HTTPS_PROXY and SSL_CERT_FILE"):
         bootstrap._run(["false"])
+
+
+def test_a_home_that_holds_no_cache_keeps_nobody_from_installing(monkeypatch, tmp_path):
+    """A container under an arbitrary user, say: uv gave up, and the remedy spoke of proxies."""
+    for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "UV_CACHE_DIR" not in bootstrap.network_environment()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    found = bootstrap.network_environment()["UV_CACHE_DIR"]
+    assert found == str(bootstrap.ROOT / ".tideline" / "uv-cache")
+    monkeypatch.setenv("UV_CACHE_DIR", "/somewhere")
+    assert bootstrap.network_environment()["UV_CACHE_DIR"] == "/somewhere"
+
+
+def test_no_verb_looks_for_modules_in_another_checkout(tmp_path):
+    (tmp_path / "seen.mk").write_text('seen:\n\t@echo "found: $$PYTHONPATH"\n')
+    command = ["make", "--no-print-directory", "-f", str(bootstrap.ROOT / "Makefile")]
+    command += ["-f", str(tmp_path / "seen.mk"), "seen"]
+    env = {**os.environ, "PYTHONPATH": "/elsewhere/include"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == "found: \n"
 
 
 def test_the_certificate_bundle_reaches_pip_and_uv(monkeypatch, tmp_path):
