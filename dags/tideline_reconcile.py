@@ -56,7 +56,7 @@ def reconcile(dataset_id: str, **context: Any) -> dict[str, Any]:
     from tideline import connections
     from tideline.reconcile.reconcile import reconcile_dataset
 
-    params = context["params"]
+    params = connections.filled_form(context)
     if params["datasets"] and dataset_id not in params["datasets"]:
         raise AirflowSkipException("not among the datasets of this run")
     with connections.open_deployment() as deployment:
@@ -71,7 +71,10 @@ def reconcile(dataset_id: str, **context: Any) -> dict[str, Any]:
 
 def of_everything(context: dict[str, Any]) -> None:
     """The tests are about the whole warehouse, once there is one; so are the runs that they are part of."""
-    if context["params"]["datasets"] or context["params"]["dry_run"]:
+    from tideline.connections import filled_form
+
+    params = filled_form(context)
+    if params["datasets"] or params["dry_run"]:
         raise AirflowSkipException("a run of some datasets, or a dry run: nothing is tested")
     if not context["ti"].get_dr_count("tideline_hourly", states=["success"]):
         raise AirflowSkipException("no hour has succeeded yet: there are no models to test")

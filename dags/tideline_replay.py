@@ -68,10 +68,11 @@ def body(step: str, *arguments: Any) -> Any:
 @task(**STEP)
 def plan(**context: Any) -> dict[str, Any]:
     """Choose the landings; for a shadow, make its table."""
+    from tideline.connections import filled_form
     from tideline.replay.request import ReplayRequest
 
     now = datetime.now(UTC)
-    return body("plan_replay", ReplayRequest.from_params(context["params"], now), now)
+    return body("plan_replay", ReplayRequest.from_params(filled_form(context), now), now)
 
 
 @task

@@ -71,13 +71,30 @@ def open_deployment(settings: Settings | None = None) -> Iterator[Deployment]:
         )
 
 
+def filled_form(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The params of an Airflow run. Airflow takes any others too, so that a `dryrun` would be none.
+
+    Raises:
+        SettingsError: The run was given one that its DAG has not.
+    """
+    known = context["dag"].params
+    for name in context["dag_run"].conf or {}:
+        if name not in known:
+            raise SettingsError(
+                f"the run was triggered with {name!r}, which is no param of {context['dag'].dag_id}",
+                remedy=f"trigger it anew with {', '.join(known)}, or without params",
+            )
+    params: Mapping[str, Any] = context["params"]
+    return params
+
+
 def run_request(context: Mapping[str, Any]) -> RunRequest:
     """What an Airflow run asks for: its type, its interval if it has one, and the params of its form.
 
     Raises:
-        SettingsError: A window param is not an instant.
+        SettingsError: A window param is not an instant, or a param is none of the form's.
     """
-    params = context["params"]
+    params = filled_form(context)
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     return RunRequest(
         run_id=context["run_id"],

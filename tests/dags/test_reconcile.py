@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,12 @@ def dag(airflow_home):
     from airflow.dag_processing.dagbag import DagBag
 
     return DagBag(dag_folder=str(ROOT / "dags" / "tideline_reconcile.py")).dags["tideline_reconcile"]
+
+
+def triggered(dag, **form):
+    """What a task of a run with this form is given."""
+    params = {"datasets": [], "dry_run": False, "max_delete_ratio": None} | form
+    return {"params": params, "run_id": "r", "dag": dag, "dag_run": SimpleNamespace(conf=form)}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +91,7 @@ def test_only_a_run_of_everything_is_tested(dag, form, hours, skipped):
             return {("tideline_hourly", "success"): hours}[(dag_id, *states)]
 
     begin = dag.get_task("data_tests")._pre_execute_hook
-    context = {"params": {"datasets": [], "dry_run": False, **form}, "ti": TaskInstance()}
+    context = {**triggered(dag, **form), "ti": TaskInstance()}
     with pytest.raises(AirflowSkipException) if skipped else nullcontext():
         begin(context)
 
@@ -154,8 +161,8 @@ def called(monkeypatch):
 
 def test_the_form_reaches_the_work(dag, called):
     body = dag.get_task("shop_mongodb.orders.reconcile").python_callable
-    params = {"datasets": [], "dry_run": True, "max_delete_ratio": 0.5}
-    assert body("shop_mongodb.orders", params=params, run_id="r") == {"found": {}}
+    context = triggered(dag, dry_run=True, max_delete_ratio=0.5)
+    assert body("shop_mongodb.orders", **context) == {"found": {}}
     assert called == [
         (("deployment", "shop_mongodb.orders"), {"run_id": "r", "dry_run": True, "max_delete_ratio": 0.5})
     ]
@@ -165,7 +172,19 @@ def test_a_dataset_that_was_not_chosen_is_skipped(dag, called):
     from airflow.sdk.exceptions import AirflowSkipException
 
     body = dag.get_task("shop_mongodb.orders.reconcile").python_callable
-    params = {"datasets": ["jsonplaceholder.users"], "dry_run": False, "max_delete_ratio": None}
     with pytest.raises(AirflowSkipException):
-        body("shop_mongodb.orders", params=params, run_id="r")
+        body("shop_mongodb.orders", **triggered(dag, datasets=["jsonplaceholder.users"]))
+    assert called == []
+
+
+def test_a_field_that_there_is_not_deletes_nothing(dag, called):
+    context = triggered(dag, dryrun=True)
+    for begin in (
+        lambda: dag.get_task("data_tests")._pre_execute_hook(context),
+        lambda: dag.get_task("shop_mongodb.orders.reconcile").python_callable(
+            "shop_mongodb.orders", **context
+        ),
+    ):
+        with pytest.raises(errors.SettingsError, match="'dryrun', which is no param of tideline_reconcile"):
+            begin()
     assert called == []

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tideline.errors import FatalError, RetriableError
+from tideline.errors import FatalError, RetriableError, SettingsError
 from tideline.replay.request import KEEP_DAYS, ReplayRequest
 
 pytestmark = pytest.mark.airflow
@@ -57,8 +58,6 @@ def test_every_field_of_the_form_is_explained(dag):
 
 
 def test_an_untouched_form_asks_which_dataset(dag):
-    from tideline.errors import SettingsError
-
     with pytest.raises(SettingsError, match="which dataset"):
         ReplayRequest.from_params(dag.params.validate(), NOW)
 
@@ -74,6 +73,13 @@ def test_a_form_is_read_as_the_command_line_is(dag):
     assert (request.datasets, request.into, request.swap) == (("shop_mongodb.orders",), "shadow", True)
     assert request.span.after == datetime(2026, 3, 14, 9, tzinfo=UTC)
     assert (request.keep_days, request.force, request.quarantined) == (KEEP_DAYS, False, False)
+
+
+def test_a_field_that_there_is_not_replays_nothing(dag):
+    conf = {"quarantined": True, "data_sets": ["shop_mongodb.orders"]}
+    context = {"params": conf, "dag": dag, "dag_run": SimpleNamespace(conf=conf)}
+    with pytest.raises(SettingsError, match="'data_sets', which is no param of tideline_replay"):
+        dag.get_task("plan").python_callable(**context)
 
 
 @pytest.mark.parametrize(

@@ -170,9 +170,30 @@ def test_an_application_is_made_by_the_operator_of_the_provider() -> None:
     ],
 )
 def test_a_run_is_of_the_kind_that_made_it(run_type: Any, kind: str) -> None:
-    params = {"datasets": [], "window_start": None, "window_end": None, "catch_up": False}
-    context = {"run_id": "r", "params": params, "dag_run": SimpleNamespace(run_type=run_type)}
+    context = run_context(SimpleNamespace(run_type=run_type, conf={}))
     assert connections.run_request(context).kind == kind
+
+
+def run_context(dag_run: Any) -> dict[str, Any]:
+    """What Airflow gives a task of a run: what it was triggered with joins the params, known or not."""
+    params = {"datasets": [], "window_start": None, "window_end": None, "catch_up": False}
+    dag = SimpleNamespace(dag_id="tideline_hourly", params=params)
+    return {"run_id": "r", "params": params | (dag_run.conf or {}), "dag": dag, "dag_run": dag_run}
+
+
+@pytest.mark.parametrize("conf", [None, {}, {"catch_up": True}])
+def test_a_run_is_asked_what_it_was_triggered_with(conf: Any) -> None:
+    context = run_context(SimpleNamespace(run_type=DagRunType.MANUAL, conf=conf))
+    assert connections.run_request(context).catch_up is bool(conf)
+
+
+def test_what_is_no_param_is_not_passed_over() -> None:
+    """A whole hour would be read for `dataset`, and rows deleted for `dryrun`."""
+    conf = {"dataset": ["shop_mongodb.orders"]}
+    context = run_context(SimpleNamespace(run_type=DagRunType.MANUAL, conf=conf))
+    with pytest.raises(SettingsError, match="'dataset', which is no param of tideline_hourly") as error:
+        connections.run_request(context)
+    assert "trigger it anew with datasets, window_start" in str(error.value.remedy)
 
 
 def open_mongodb(deployment: Any) -> None:
