@@ -125,6 +125,48 @@ def test_a_backfill_is_made_in_one_piece_while_the_scheduler_writes(tmp_path):
     ]
 
 
+CLICK = """
+import asyncio, threading, time
+from airflow import settings
+settings.initialize()
+from airflow.models import Log
+from sqlalchemy import text
+
+Log.metadata.create_all(settings.engine, tables=[Log.__table__])
+holder = settings.Session()
+holder.execute(text("create table runs (id)"))
+holder.execute(text("insert into runs values (1)"))
+
+async def click():
+    with settings.NonScopedSession() as session:
+        session.add(Log(event="trigger_dag_run", owner="anna"))
+        session.commit()
+
+async def serve():
+    begun = time.monotonic()
+    commits = asyncio.create_task(asyncio.to_thread(holder.commit))  # which only the loop can begin
+    await click()
+    await commits
+    print("waited:", time.monotonic() - begun > 5)
+
+asyncio.run(serve())
+for thread in threading.enumerate():
+    if thread is not threading.current_thread() and not thread.daemon:
+        thread.join()
+print(settings.Session().execute(text("select event, owner from log")).fetchall())
+"""
+
+
+def test_a_click_waits_for_no_request_that_waits_for_it(tmp_path):
+    """*Trigger*, while tasks write: nobody was answered for two minutes, the click failed, tasks did."""
+    env = airflow_home.environment(tmp_path, {}, "local")
+    url = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    env |= {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url.replace(f"={airflow_home.DATABASE_SECONDS}", "=10")}
+    done = subprocess.run([sys.executable, "-c", CLICK], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-2:] == ["waited: False", "[('trigger_dag_run', 'anna')]"]
+
+
 class Healthy(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
