@@ -95,7 +95,7 @@ def settle(loads: dict[str, dict[str, Any]] | None, merged: list[dict[str, Any] 
     return body("settle", loads, merged)
 
 
-@task(retries=0)
+@task(retry_policy=RETRIES)
 def verdict(stale: list[str]) -> None:
     """Be red when a dataset was not merged, beside models that were built."""
     from tideline.errors import FatalError

@@ -198,6 +198,17 @@ def test_models_are_built_when_a_dataset_failed_and_the_run_is_red_all_the_same(
     assert first_models
 
 
+def test_a_verdict_that_could_not_be_asked_for_makes_no_good_run_red(dag):
+    """Airflow's own server is not there for a moment, at an upgrade say: the verdict is asked for again."""
+    from airflow.sdk import RetryAction
+
+    verdict = dag.get_task("verdict")
+    assert verdict.retries > 0
+    for kind, action in ((errors.FatalError, "FAIL"), (RuntimeError, "DEFAULT")):
+        found = verdict.retry_policy.evaluate(kind("x"), try_number=1, max_tries=3).action
+        assert found == RetryAction[action]
+
+
 @pytest.mark.parametrize(
     "kind",
     [
