@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from charts import CHART, combined, pods
-from policies import OUTSIDE, STRANGER, Peer, airflow, allowed, own, reached
+from policies import OUTSIDE, STRANGER, Peer, airflow, allowed, applies, own, reached
 
 if TYPE_CHECKING:
     from charts import Renderer
@@ -91,3 +91,18 @@ def test_the_store_of_secrets_is_reached_by_what_opens_connections(
 
 def test_a_store_on_a_port_of_its_own_is_reached_only_where_it_is_named(renderer: Renderer) -> None:
     assert not allowed(policies(renderer, "gke.yaml"), airflow("worker"), OUTSIDE, 8200)
+
+
+@pytest.mark.parametrize("name", ["kind.yaml", "gke.yaml", "aws.yaml"])
+@pytest.mark.parametrize("source", ["scheduler", "worker", "migrate"])
+def test_names_are_asked_for_where_dns_is_no_pod(renderer: Renderer, name: str, source: str) -> None:
+    """Link-local addresses of a node are selected by no labels: GKE's Autopilot asks nothing else."""
+    rules = [
+        rule
+        for policy in policies(renderer, name)
+        if "Egress" in policy["policyTypes"] and applies(policy, EVERYBODY[source])
+        for rule in policy["egress"]
+        if {"port": 53, "protocol": "UDP"} in rule.get("ports", [])
+    ]
+    asked = {peer["ipBlock"]["cidr"] for rule in rules for peer in rule["to"] if "ipBlock" in peer}
+    assert asked == {"169.254.20.10/32", "169.254.169.254/32"}

@@ -93,7 +93,10 @@ Variables and configuration are not asked for: Tideline has none there, and each
 
 {{/* What Airflow's pods may reach: names, one another, the small servers of this release, and what the values list. */}}
 {{- define "tideline.egress" -}}
-- to: [{namespaceSelector: {}}]
+- to:  # DNS in a pod, or on the node itself: NodeLocal DNSCache, and GKE's Cloud DNS
+    - namespaceSelector: {}
+    - ipBlock: {cidr: 169.254.20.10/32}
+    - ipBlock: {cidr: 169.254.169.254/32}
   ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
 - to: [{podSelector: {matchLabels: {tier: airflow, release: {{ .Release.Name }}}}}]
 {{- if .Values.postgres.enabled }}
