@@ -4,7 +4,7 @@ locals {
     extract   = { account = "tideline-extract", description = "Reads sources into the raw stage.", kubernetes = "tideline-extract" }
     transform = { account = "tideline-transform", description = "Turns raw bytes into Parquet.", kubernetes = "tideline-transform" }
     light     = { account = "tideline-light", description = "Loads, models and repairs, beside the scheduler.", kubernetes = "tideline-light" }
-    web       = { account = "tideline-web", description = "The health page; reads the ledger and task logs.", kubernetes = "airflow-api-server" }
+    web       = { account = "tideline-web", description = "The health page; reads the ledger, refused rows and task logs.", kubernetes = "airflow-api-server" }
     analyst   = { account = "tideline-looker", description = "Looker Studio; reads the marts.", kubernetes = null }
   }
   # Who may create objects in which stage of the lake, and who may read them.
@@ -18,6 +18,10 @@ locals {
     transform = ["raw", "processed", "quarantine"]
     light     = ["raw", "processed", "quarantine"]
     web       = ["quarantine"]
+  }
+  # Who sees which names there are, and not what they hold: the health page tells reads that were not merged by them.
+  lists = {
+    web = ["raw", "processed"]
   }
   # Who may read which datasets; `light` alone changes them.
   views = {
@@ -52,6 +56,13 @@ resource "google_storage_bucket_iam_member" "reads" {
   for_each = merge([for who, stages in local.reads : { for stage in stages : "${who}-${stage}" => { who = who, stage = stage } }]...)
   bucket   = google_storage_bucket.lake[each.value.stage].name
   role     = "roles/storage.objectViewer"
+  member   = google_service_account.each[each.value.who].member
+}
+
+resource "google_storage_bucket_iam_member" "lists" {
+  for_each = merge([for who, stages in local.lists : { for stage in stages : "${who}-${stage}" => { who = who, stage = stage } }]...)
+  bucket   = google_storage_bucket.lake[each.value.stage].name
+  role     = "roles/storage.legacyBucketReader"
   member   = google_service_account.each[each.value.who].member
 }
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hcl2
 import pytest
+from memory import deployment, land, refine, things
+
+from tideline.errors import ContractError
+from tideline.status import lake
+from tideline.status.evidence import samples
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 FILES = sorted(TERRAFORM.glob("*.tf"))
@@ -54,9 +60,9 @@ def test_nobody_deletes_or_overwrites_in_the_lake() -> None:
         for a, b in RESOURCES.items()
         if a.startswith("google_storage_bucket_iam") and "lake" in str(b["bucket"])
     ]
-    assert len(on_lake) == 2
-    roles = {str(b["role"]).strip('"') for b in on_lake}
-    assert roles == {"roles/storage.objectCreator", "roles/storage.objectViewer"}
+    assert len(on_lake) == 3
+    roles = {str(b["role"]).strip('"').removeprefix("roles/storage.") for b in on_lake}
+    assert roles == {"objectCreator", "objectViewer", "legacyBucketReader"}
 
 
 def test_raw_is_kept_and_no_bucket_is_public() -> None:
@@ -102,6 +108,32 @@ def test_each_role_has_its_part_of_the_lake_and_one_changes_the_warehouse() -> N
     assert views == {"extract": "tideline_ops", "web": "tideline_ops", "analyst": "marts"}
     edits = RESOURCES["google_bigquery_dataset_iam_member.edits"]
     assert '["light"]' in str(edits["member"])
+
+
+def test_the_health_page_may_look_at_the_lake_as_it_does() -> None:
+    """As Google would, with the rights of `web`: a name is asked for by listing, or by reading what it names."""
+    reads, lists = local("reads")["web"], local("lists")["web"]
+    made = deployment(None, things(quarantine_threshold=0.5))
+    now = datetime(2026, 3, 14, 12, tzinfo=UTC)
+    landed = land(made, now, b"id,price,note\n1,much,n\n")
+    with pytest.raises(ContractError):
+        refine(made, landed)
+    for stage in ("raw", "processed", "quarantine"):
+        store = getattr(made, stage)
+        if stage not in reads:
+            store._stat = store._fetch = forbidden
+        if stage not in reads + lists:
+            store._names = forbidden
+    raw, evidence = (
+        lake.committed(store, made.catalog.datasets, now) for store in (made.raw, made.quarantine)
+    )
+    assert [one.raw_manifest_uri for one in lake.pending(raw, set())] == [landed]
+    (refused,) = lake.unmerged_evidence(made.quarantine, made.processed, evidence, set())
+    assert samples(made.quarantine, refused.quarantine_uri)
+
+
+def forbidden(*_: object) -> NoReturn:
+    raise PermissionError("storage.objects.get denied")
 
 
 def test_each_connection_is_opened_by_those_whose_tasks_need_it() -> None:

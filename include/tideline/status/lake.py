@@ -87,8 +87,8 @@ def unmerged_evidence(
     newest = sorted((one for one in found if one.uri not in known), key=_by_attempt, reverse=True)[:EVIDENCE]
 
     def refused(one: Found) -> Refused | None:
-        # evidence lies under the name of the rows that were kept beside it
-        if processed.exists(quarantine.key_of(one.uri)):
+        # evidence lies under the name of the rows that were kept beside it; listed: some may not read them
+        if any(processed.list(quarantine.key_of(one.uri))):
             return None
         return _refused(one, manifests.read(quarantine, one.uri))
 
