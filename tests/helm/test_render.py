@@ -127,6 +127,24 @@ def test_replicas_have_a_disruption_budget(renderer: Renderer, combination: tupl
             assert any(selector.items() <= labels.items() for selector in selectors), name
 
 
+def test_each_revision_begins_what_reads_settings_anew(
+    renderer: Renderer, combination: tuple[str, ...]
+) -> None:
+    """Variables from a ConfigMap are those of when a pod began: a lake that was moved would be read in the old place."""
+    if not renderer.official:
+        pytest.skip("Airflow's pods are made by the official chart, which could not be had")
+    told = {
+        name: document["spec"]["template"]["metadata"]
+        for name, document, pod in pods(renderer.documents(*combination))
+        if document["kind"] in LONG_RUNNING
+        and "tideline-settings" in json.dumps([each.get("envFrom") for each in containers(pod)])
+    }
+    told = {name: about for name, about in told.items() if about["labels"].get("tier") == "airflow"}
+    assert len(told) == 4
+    for name, about in told.items():
+        assert about["annotations"].get("tideline/revision") == "1", name
+
+
 def test_a_token_of_the_cluster_only_where_a_role_is(
     renderer: Renderer, combination: tuple[str, ...]
 ) -> None:
