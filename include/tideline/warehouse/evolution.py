@@ -25,6 +25,14 @@ _WIDER = {
     "NUMERIC": ("BIGNUMERIC", "FLOAT64"),
 }
 """What `ALTER COLUMN … SET DATA TYPE` accepts (its documentation); decimals also grow in digits."""
+_CAST = (
+    {"INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64", "STRING"},
+    {"BOOL", "INT64", "STRING"},
+    {"DATE", "TIMESTAMP", "STRING"},
+    {"BYTES", "STRING"},
+)
+"""Types that BigQuery casts to each other, both ways (its conversion rules); JSON is cast to none. Of any
+others even a SAFE_CAST is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +175,9 @@ def _rebuild(field: Field, wanted: Field | None, layout: Layout, table: TableNam
 
 
 def _can_be_cast(field: Field, wanted: Field) -> bool:
-    """Whether one scalar becomes another: BigQuery has no cast to a decimal of so many digits."""
+    """Whether one scalar becomes another and back: BigQuery has no cast to a decimal of so many digits."""
     return (
-        "RECORD" not in (field.type, wanted.type)
+        any({field.type, wanted.type} <= types for types in _CAST)
         and REPEATED not in (field.mode, wanted.mode)
         and wanted.precision is None
     )

@@ -181,5 +181,20 @@ def test_statement_casts_scalars_and_drops_the_rest():
     )
     assert "* EXCEPT (`n`)" in statement(Field("n", "STRING"), Field("n", "STRING", "REPEATED"))
     assert "* EXCEPT (`n`)" in statement(Field("n", "STRING"), numeric(12, 2))
+    for old, new in [
+        ("STRING", "JSON"),
+        ("JSON", "STRING"),
+        ("INT64", "DATE"),
+        ("BOOL", "FLOAT64"),
+        ("BYTES", "INT64"),
+    ]:
+        assert "* EXCEPT (`n`)" in statement(Field("n", old), Field("n", new)), "BigQuery has no such cast"
+    for old, new in [
+        ("BOOL", "INT64"),
+        ("DATE", "TIMESTAMP"),
+        ("BYTES", "STRING"),
+        ("FLOAT64", "BIGNUMERIC"),
+    ]:
+        assert "* REPLACE (IF(SAFE_CAST(" in statement(Field("n", old), Field("n", new))
     exact = "SAFE_CAST(SAFE_CAST(`n` AS INT64) AS NUMERIC) = `n`"
     assert f"* REPLACE (IF({exact}," in statement(numeric(12, 2), Field("n", "INT64"))
