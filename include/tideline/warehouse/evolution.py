@@ -80,7 +80,7 @@ def _kept(field: Field, wanted: Field | None, layout: Layout, table: TableName, 
         raise SchemaEvolutionError(
             f"BigQuery does not change {change}",
             place=f"table {table}",
-            remedy=f"undo the change in the catalog, or run: {_rebuild(field, wanted, layout, table)}; "
+            remedy=f"undo the change in the catalog, or run: {_room(field, wanted, layout, table)}; "
             "then replay the dataset from raw",
         ) from error
 
@@ -159,6 +159,22 @@ def _has_widened(old: Field, new: Field) -> bool:
 def _known(old: Field, new: Field) -> Field:
     """The new field without the members that the old one has not; those come last."""
     return replace(new, fields=tuple(_known(a, b) for a, b in zip(old.fields, new.fields, strict=False)))
+
+
+def put_aside(table: TableName) -> str:
+    """The statement after which a table is made anew under its name."""
+    return f"ALTER TABLE {table.sql} RENAME TO {quote(f'{table.table}__old')}"
+
+
+def _room(field: Field, wanted: Field | None, layout: Layout, table: TableName) -> str:
+    """The statement that makes room for the change.
+
+    A row whose key does not fit the new type would be one without a key, which no load and no deletion meets.
+    """
+    name = field.name.lower()
+    if name in {key.lower() for key in layout.key}:
+        return put_aside(table)
+    return _rebuild(field, wanted, layout, table)
 
 
 def _rebuild(field: Field, wanted: Field | None, layout: Layout, table: TableName) -> str:

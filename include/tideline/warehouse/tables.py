@@ -13,7 +13,7 @@ from google.api_core import exceptions
 from tideline.errors import SchemaEvolutionError, WarehouseUnavailableError
 from tideline.warehouse import names
 from tideline.warehouse.client import bigquery
-from tideline.warehouse.evolution import evolve
+from tideline.warehouse.evolution import evolve, put_aside
 from tideline.warehouse.names import quote
 from tideline.warehouse.schema import REQUIRED, from_api
 
@@ -179,8 +179,7 @@ def check_key(fields: Iterable[Field], name: TableName, layout: Layout) -> None:
     raise SchemaEvolutionError(
         f"the catalog's key is {', '.join(layout.key)}, the table's rows are one for each {', '.join(found)}",
         place=f"table {name}",
-        remedy=f"undo the change in the catalog, or run: ALTER TABLE {name.sql} RENAME TO "
-        f"{quote(f'{name.table}__old')}; then replay the dataset from raw",
+        remedy=f"undo the change in the catalog, or run: {put_aside(name)}; then replay the dataset from raw",
     )
 
 

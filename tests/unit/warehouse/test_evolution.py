@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlglot
 
@@ -167,6 +169,14 @@ def test_anything_else_is_refused_with_the_statement_a_person_would_run(old, new
     )
     sqlglot.parse_one(statement, read="bigquery")
     assert "replay" in error.remedy
+
+
+@pytest.mark.parametrize("kind", ["STRING", "JSON"])
+def test_a_table_whose_key_gets_another_type_is_put_aside(kind):
+    """A row whose key cannot be cast would be there for ever, under no key."""
+    with pytest.raises(SchemaEvolutionError) as caught:
+        change((KEY,), (replace(KEY, type=kind),), key=("ID",), clustering=("id",))
+    assert "run: ALTER TABLE `p`.`d`.`t` RENAME TO `t__old`; then replay" in caught.value.remedy
 
 
 def test_statement_casts_scalars_and_drops_the_rest():
