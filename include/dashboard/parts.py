@@ -6,7 +6,7 @@ Text that comes from data is shown in tables and charts only, never as Markdown 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -101,13 +101,15 @@ def _say_as_of(moment: pd.Timestamp) -> None:
 
 
 def period(first: date, last: date) -> Span:
-    """The filter of days, in the side bar."""
+    """The filter of days, in the side bar; the last ones end with today, where wrong dates lie beyond it."""
     choice = st.sidebar.selectbox("Period", list(PERIODS), index=1, key="period")
     days = PERIODS[choice]
     if days is None:
         return Span(first, last)
     if days:
-        return Span(max(first, last - timedelta(days=days - 1)), last)
+        today = datetime.now(UTC).date()
+        newest = last if first > today else min(last, today)
+        return Span(max(first, newest - timedelta(days=days - 1)), newest)
     chosen = st.sidebar.date_input("Days", (first, last), min_value=first, max_value=last, key="days")
     both = tuple(chosen) if isinstance(chosen, tuple | list) else (chosen,)
     return Span(both[0] if both else first, both[-1] if both else last)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -80,6 +80,17 @@ def test_own_dates_and_half_a_choice_of_them(environ):
     assert figures(page)["Revenue"] == "$10.00"
     page.date_input(key="days").set_value((ago(3),)).run()
     assert figures(page)["Revenue"] == "$150.50"
+
+
+@pytest.mark.parametrize("far", [TODAY + timedelta(days=400), date(9999, 12, 31)], ids=str)
+def test_an_order_dated_in_the_future_does_not_move_the_last_days_to_itself(environ, warehouse, far):
+    prefix = f"y{far.year}_"
+    warehouse.fill(prefix, also={"rpt_daily_payments": {"order_date": far, "due_amount_usd": 5.0}})
+    environ(prefix)
+    page = opened("money")
+    assert figures(page).items() >= FIGURES["money"].items()
+    page.selectbox(key="period").set_value("Everything").run()
+    assert figures(page)["Due"] == "$65.00"
 
 
 def test_a_filter_with_hostile_words_is_a_parameter(environ):

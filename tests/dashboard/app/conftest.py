@@ -145,10 +145,17 @@ class Warehouse:
         self.client = bigquery.Client(PROJECT, AnonymousCredentials(), client_options={"api_endpoint": url})
 
     def fill(
-        self, prefix: str, change: Callable[[dict[str, Any]], dict[str, Any]] = dict, where: str = "true"
+        self,
+        prefix: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+        where: str = "true",
+        also: dict[str, dict[str, Any]] | None = None,
     ) -> None:
+        """Make the reports; `also` has, for a table, how one more row differs from its first."""
         self.client.create_dataset(f"{PROJECT}.{prefix}marts")
         for table, rows in reports().items():
+            if also and table in also:
+                rows.append({**rows[0], **also[table]})
             selects = [", ".join(f"{literal(v)} as {k}" for k, v in change(row).items()) for row in rows]
             union = " union all ".join(f"select {one}" for one in selects)
             self.client.query(
