@@ -23,6 +23,7 @@ from dashboard.parts import (
     table,
 )
 
+NEW_FIELD = "new_field"
 DATASETS = """
 select
     dataset_id,
@@ -81,7 +82,15 @@ def _names(drift: object) -> str:
         fields = json.loads(str(drift)) if drift else {}
     except ValueError:
         return str(drift)
-    return ", ".join(map(str, fields)) if isinstance(fields, dict | list) else str(fields)
+    return ", ".join(map(_name, fields)) if isinstance(fields, dict | list) else str(fields)
+
+
+def _name(field: object) -> str:
+    """A field of the ledger's array, without its example: what sources hold is not shown here."""
+    if not isinstance(field, dict) or "path" not in field:
+        return str(field)
+    kind = str(field.get("kind", NEW_FIELD))
+    return str(field["path"]) if kind == NEW_FIELD else f"{field['path']} ({kind.replace('_', ' ')})"
 
 
 def _columns() -> dict[str, object]:
