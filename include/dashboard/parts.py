@@ -74,7 +74,8 @@ def heading(title: str, question: str, table: str, day: str | None = None) -> tu
     st.title(title)
     span = f"min({day}) as first_day, max({day}) as last_day" if day else "count(*) as first_day"
     guard = f"where {day} >= '1900-01-01'" if day else ""
-    asked = "select min(data_as_of) as data_as_of, count(*) as row_count,"
+    as_of = "if(count(data_as_of) = count(*), min(data_as_of), null)"
+    asked = f"select {as_of} as data_as_of, count(*) as row_count,"
     found = ask(f"{asked} {span} from {{marts}}.{table} {guard}").iloc[0]
     st.caption(question)
     _say_as_of(found["data_as_of"])

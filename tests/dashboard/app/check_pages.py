@@ -133,6 +133,14 @@ def test_fresh_data_say_so_without_a_warning(environ):
     assert not opened("money").warning
 
 
+def test_what_was_never_read_from_its_beginning_is_not_as_of_the_others(environ, warehouse):
+    warehouse.fill("gap_", also={"rpt_freshness": {"dataset_id": "shop.backfilled", "data_as_of": None}})
+    environ("gap_")
+    page = opened("health")
+    assert figures(page)["Late or with a gap"] == "1"
+    assert "Not every dataset" in page.warning[0].value
+
+
 def test_undeclared_fields_are_named_as_the_ledger_has_them():
     from dashboard.health import _names
     from tideline.warehouse.drift import drift_text
