@@ -677,9 +677,9 @@ def loads(shop: RawShop, committed_at: datetime) -> list[dict[str, Any]]:
     """
     counts = ("landed", "refined", "quarantined", "inserted", "updated", "unchanged", "revived", "stale")
     rest = dict.fromkeys((*counts, "duplicates", "deleted", "raw_bytes", "processed_bytes"), 0)
-    names = ("run_id", "window_id", "attempt_id", "mode", "raw_manifest_uri", "processed_manifest_uri")
+    names = ("run_id", "window_id", "attempt_id", "raw_manifest_uri", "processed_manifest_uri")
     rest |= dict.fromkeys((*names, "catalog_fingerprint", "code_version"), "x")
-    rest |= {"window_end": NOON, "committed_at": committed_at, "unchanged_source": False}
+    rest |= {"mode": "scheduled", "window_end": NOON, "committed_at": committed_at, "unchanged_source": False}
     found = []
     for dataset in (CUSTOMERS, ORDERS, CHARGES, ITEMS):
         source, _, name = dataset.partition(".")
