@@ -285,6 +285,7 @@ REFUSED = {
     "another connections Secret": (["--set", "connections.existingSecret=mine", "--set", "demo.enabled=false"], "global.tideline.connectionsSecret"),
     "an empty external secret": (["--set", "demo.enabled=false", "--set", "connections.externalSecret.enabled=true"], "store.name"),
     "a secret among settings": (["--set", "settings.TIDELINE_API_TOKEN=x"], "secret"),
+    "a secret in an address": (["--set", "settings.TIDELINE_PROJECT=https://me:x@example.com"], "secret"),
     "a setting that is none": (["--set", "settings.FOO=x"], "FOO"),
     "an exporter's tag latest": (["--set", "airflow.statsd.enabled=true", "--set", "airflow.images.statsd.tag=latest"], "airflow.images.statsd.tag"),
     "a pool's tag latest": (["--set", "airflow.pgbouncer.enabled=true", "--set", "airflow.images.pgbouncer.tag=latest"], "airflow.images.pgbouncer.tag"),
@@ -300,6 +301,10 @@ def test_what_cannot_work_is_refused_with_the_key(renderer: Renderer, case: str)
         pytest.skip("the official chart's schema could not be had")
     arguments, named = REFUSED[case]
     assert named in renderer.refusal(*KIND, *arguments)
+
+
+def test_a_name_that_speaks_of_secrets_is_none(renderer: Renderer) -> None:
+    assert renderer.documents(*KIND, "--set", "settings.TIDELINE_PROJECT=token-corp")
 
 
 @pytest.mark.parametrize("version", ["1.29.0", "1.36.0"])
