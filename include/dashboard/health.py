@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 import streamlit as st
 
@@ -23,7 +21,6 @@ from dashboard.parts import (
     table,
 )
 
-NEW_FIELD = "new_field"
 DATASETS = """
 select
     dataset_id,
@@ -70,27 +67,9 @@ def page() -> None:
     )
     found.insert(1, "state", ["late" if is_late else "fresh" for is_late in late])
     found.insert(3, "lag_hours", lag.round(1))
-    found["drift_fields"] = found["drift_fields"].map(_names)
     shown = _columns()
     table(found[list(shown)], "datasets", shown)
     _days()
-
-
-def _names(drift: object) -> str:
-    """The fields of a drift report; whatever it is, a text."""
-    try:
-        fields = json.loads(str(drift)) if drift else {}
-    except ValueError:
-        return str(drift)
-    return ", ".join(map(_name, fields)) if isinstance(fields, dict | list) else str(fields)
-
-
-def _name(field: object) -> str:
-    """A field of the ledger's array, without its example: what sources hold is not shown here."""
-    if not isinstance(field, dict) or "path" not in field:
-        return str(field)
-    kind = str(field.get("kind", NEW_FIELD))
-    return str(field["path"]) if kind == NEW_FIELD else f"{field['path']} ({kind.replace('_', ' ')})"
 
 
 def _columns() -> dict[str, object]:

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from tideline.warehouse.drift import drift_text
 from tideline.warehouse.state import ORIGIN, Commit, high_water_mark
 from tideline.window import Window
 
@@ -21,6 +22,10 @@ COUNTS = (
     "deleted", "raw_bytes", "processed_bytes",
 )  # fmt: skip
 TEXTS = ("run_id", "window_id", "attempt_id", "catalog_fingerprint", "code_version")
+DRIFT = {
+    "utm.source": {"count": 2, "example": "a secret", "kind": "new_field"},
+    "(missing column) title": {"count": 3, "example": "", "kind": "missing_column"},
+}
 
 
 def hour(number: float) -> datetime:
@@ -60,7 +65,7 @@ def line(dataset_id: str, one: Commit) -> dict[str, object]:
         **dict.fromkeys(COUNTS, 0), **dict.fromkeys(TEXTS, "x"), "source": source, "dataset": dataset,
         "load_id": f"{dataset_id}:{one.load_id}", "mode": one.mode, "window_start": one.window.start,
         "window_end": one.window.end, "extracted_at": one.extracted_at, "committed_at": one.committed_at,
-        "unchanged_source": False,
+        "unchanged_source": False, "drift": drift_text(DRIFT) if dataset == "rewound" else "[]",
     }  # fmt: skip
 
 
@@ -98,3 +103,10 @@ def test_a_report_promises_nothing_where_one_of_its_datasets_was_not_read_from_i
     ledgers, raw_tables
 ):
     assert raw_tables.rows("marts.rpt_user_activity", "data_as_of") == [{"data_as_of": None}]
+
+
+def test_undeclared_fields_are_named_without_what_they_hold(ledgers, raw_tables):
+    for table in ("rpt_freshness", "rpt_daily_loads"):
+        found = {row["dataset_id"]: row["drift_fields"] for row in raw_tables.rows(f"marts.{table}")}
+        assert found.pop("hand.rewound") == "title (missing column), utm.source"
+        assert set(found.values()) == {None}

@@ -141,20 +141,6 @@ def test_what_was_never_read_from_its_beginning_is_not_as_of_the_others(environ,
     assert "Not every dataset" in page.warning[0].value
 
 
-def test_undeclared_fields_are_named_as_the_ledger_has_them():
-    from dashboard.health import _names
-    from tideline.warehouse.drift import drift_text
-
-    drift = {
-        "utm.source": {"count": 2, "example": "secret", "kind": "new_field"},
-        "(missing column) title": {"count": 3, "example": "", "kind": "missing_column"},
-    }
-    assert _names(drift_text(drift)) == "utm.source, title (missing column)"
-    assert _names(None) == ""
-    assert _names('{"old": {"count": 1}}') == "old"
-    assert _names("not json") == "not json"
-
-
 def test_a_warehouse_that_is_down_is_a_state_and_not_a_wait(environ):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -105,10 +105,10 @@ def reports() -> dict[str, list[dict[str, Any]]]:
         ],
         "rpt_freshness": [
             {"dataset_id": "shop.orders", "source_name": "shop", "has_gap": False, "load_count": 3, "refined_count": 990,
-             "quarantined_count": 10, "deleted_count": 1, "drift_fields": '{"<b>utm</b>": {"count": 2}}',
+             "quarantined_count": 10, "deleted_count": 1, "drift_fields": "<b>utm</b>, title (missing column)",
              "last_committed_at": NOW, "data_as_of": NOW},
             {"dataset_id": "shop.late", "source_name": "shop", "has_gap": False, "load_count": 1, "refined_count": 0,
-             "quarantined_count": 0, "deleted_count": 0, "drift_fields": "not json", "last_committed_at": NOW,
+             "quarantined_count": 0, "deleted_count": 0, "drift_fields": None, "last_committed_at": NOW,
              "data_as_of": NOW - timedelta(hours=1)},
         ],
         "rpt_daily_loads": [

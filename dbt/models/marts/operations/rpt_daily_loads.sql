@@ -33,9 +33,7 @@ final as (
         -- text
         any_value(source_name) as source_name,
         any_value(dataset_name) as dataset_name,
-        max_by(
-            drift_fields, if(coalesce(drift_fields, '{}') in ('', '{}'), null, committed_at)
-        ) as drift_fields,
+        max_by(drift_fields, if(drift_fields is null, null, committed_at)) as drift_fields,
 
         -- numbers
         count(*) as load_count,

@@ -18,7 +18,23 @@ renamed as (
         source as source_name,
         dataset as dataset_name,
         mode as load_mode,
-        drift as drift_fields,
+        -- names only: what the ledger holds besides are examples of values, which are not for everybody
+        (
+            select
+                string_agg(
+                    concat(
+                        json_value(found, '$.path'),
+                        if(
+                            json_value(found, '$.kind') = 'new_field',
+                            '',
+                            concat(' (', replace(json_value(found, '$.kind'), '_', ' '), ')')
+                        )
+                    ),
+                    ', '
+                    order by json_value(found, '$.path')
+                )
+            from unnest(json_query_array(if(starts_with(drift, '['), drift, null))) as found
+        ) as drift_fields,
 
         -- numbers
         landed as landed_count,
