@@ -9,6 +9,8 @@
         cluster_by=['customer_id'],
     )
 }}
+-- after it, so that what reports say of their age is true of what is read here
+-- depends_on: {{ ref('rpt_freshness') }}
 -- raw holds one version of each row: what was seen before is nowhere else, so a full refresh leaves this table alone
 {%- set changes = touched(
     loads={'shop_mongodb.customers': {'table': source('shop_mongodb', 'customers'), 'column': 'created_at'}},

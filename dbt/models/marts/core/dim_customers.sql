@@ -9,6 +9,8 @@
         cluster_by=['customer_id'],
     )
 }}
+-- after it, so that what reports say of their age is true of what is read here
+-- depends_on: {{ ref('rpt_freshness') }}
 {%- set changes = touched(
     loads={'shop_mongodb.customers': {'table': source('shop_mongodb', 'customers'), 'column': 'created_at'}},
 ) %}

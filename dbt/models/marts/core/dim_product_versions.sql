@@ -8,6 +8,8 @@
         cluster_by=['product_id'],
     )
 }}
+-- after it, so that what reports say of their age is true of what is read here
+-- depends_on: {{ ref('rpt_freshness') }}
 -- raw holds one version of each row: what was seen before is nowhere else, so a full refresh leaves this table alone
 
 with

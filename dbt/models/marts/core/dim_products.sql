@@ -1,3 +1,5 @@
+-- after it, so that what reports say of their age is true of what is read here
+-- depends_on: {{ ref('rpt_freshness') }}
 with
 
 products as (

@@ -9,6 +9,8 @@
         cluster_by=['order_id', 'charge_kind'],
     )
 }}
+-- after it, so that what reports say of their age is true of what is read here
+-- depends_on: {{ ref('rpt_freshness') }}
 {%- set changes = touched(
     loads={
         'shop_mongodb.orders': {'table': source('shop_mongodb', 'orders'), 'column': 'order_date'},

@@ -9,6 +9,8 @@
         cluster_by=['order_id', 'status_code'],
     )
 }}
+-- after it, so that what reports say of their age is true of what is read here
+-- depends_on: {{ ref('rpt_freshness') }}
 -- the other side of a relationship is built first, so that the test runs with this model
 -- depends_on: {{ ref('order_statuses') }}
 {%- set changes = touched(
