@@ -21,24 +21,27 @@ _HELD = 3
 """Levels of objects in an envelope that are looked at."""
 
 # Keys in lower case and without what is no letter; headers also without their X-.
-_PREFIX = re.compile("x-(wp-|ms-)?")
+_PREFIX = re.compile("x-(wp-|ms-|pagination-)?")
+_THINGS = "items?|elements?|results?|records?|rows?|entry|entries|hits?|objects?|features?"
 _MORE = re.compile(
-    "next(page|url|uri|link|href|pageurl|pageuri|pagelink|cursor|token|pagetoken|continuationtoken|marker"
-    "|recordsurl)?|continue|continuation(token)?|more(available|items|results|itemsincollection)?"
-    "|has(more|next|nextpage|moreitems|moreresults)|lastevaluatedkey"
+    "next(page)?(url|uri|link|href|cursor|token|marker|id|key|index|start|offset)?"
+    "|next(pagenumber|pageparams|continuationtoken|recordsurl)|continue|continuation(token)?|lastevaluatedkey"
+    f"|(has)?more(available|(pages?|data|{_THINGS})(available|incollection)?)?|has(next|nextpage|nextlink)"
+    "|moretopicsurl"
 )
-_PARTIAL = re.compile("(is)?truncated|incomplete(results)?")
-_LAST = re.compile("(is)?last(page)?|done")
-_CURSOR = re.compile("cursor")
+_PARTIAL = re.compile("(is)?truncated|incomplete(results)?|exceededtransferlimit")
+_UNFINISHED = re.compile("timedout")
+_LAST = re.compile("(is)?last(page)?|done|isend|endofstream")
+_CURSOR = re.compile("cursor|after(cursor|url)?")
 _OFFSET = re.compile("offset")
 _TOTAL = re.compile(
-    "count|total(count|size|items|elements|results|records|rows|entries|hits|objects)?"
-    "|(items?|results?|records?|rows?|entry)count|numfound|nbhits|recordsfiltered|contentrange"
+    f"count|total(count|size|({_THINGS})(count)?)?|({_THINGS})count|num(ber)?(of)?({_THINGS})"
+    "|numfound|found|nbhits|numbermatched|recordsfiltered|contentrange"
 )
 _PAGES = re.compile("pages|totalpages|pages?count|num(ber)?(of)?pages|nbpages|lastpage")
 _HOLDERS = re.compile(
-    "meta|metadata|paging|pagination|pages?|pageinfo|links?|cursors?|info|resultinfo|responsemetadata"
-    "|additionaldata"
+    "meta|metadata|paging|pagination|pages?|pageinfo|pagecontext|links?|cursors?|info|resultinfo|resultset"
+    "|records|responsemetadata|additionaldata"
 )
 """Objects that hold such keys, and lists of links."""
 _CONTENT_RANGE = re.compile(r"(?!bytes\b)[^/]*/\s*(\d+)\s*", re.IGNORECASE)
@@ -127,12 +130,24 @@ def _stated(
     for name, value in envelope.items():
         if name.lower() in ignored:
             continue
-        key = re.sub("[^a-z]", "", _PREFIX.sub("", name.rpartition(".")[2].lower(), count=1))
+        key = _plain(name)
+        if key == "after" and _has_before(envelope):
+            continue
         for names, kind_of in _RULES:
             if names.fullmatch(key) and (kind := kind_of(value)):
                 yield kind, Claim(name, f"{above}{name}: {_shown(value)}", _whole(_counted(value)) or 0)
         if levels and _HOLDERS.fullmatch(key):
             yield from _stated(_held(value), ignored, levels - 1, f"{above}{name}.")
+
+
+def _plain(name: str) -> str:
+    """What a key is looked up by."""
+    return re.sub("[^a-z]", "", _PREFIX.sub("", name.rpartition(".")[2].lower(), count=1))
+
+
+def _has_before(envelope: Mapping[str, object]) -> bool:
+    """Whether a `before` says something too: then both are the ends of this page, as Facebook has them."""
+    return any(_plain(name) == "before" and not is_nothing(value) for name, value in envelope.items())
 
 
 def _held(value: object) -> dict[str, object]:
@@ -183,6 +198,11 @@ def _partial(value: object) -> str:
     return {True: "flag", False: "end", None: ""}[_flag(value)]
 
 
+def _unfinished(value: object) -> str:
+    """Elasticsearch's; that it had time enough does not say that this is all."""
+    return "flag" if _flag(value) else ""
+
+
 def _last(value: object) -> str:
     return {True: "end", False: "flag", None: ""}[_flag(value)]
 
@@ -207,6 +227,7 @@ def _pages(value: object) -> str:
 _RULES: tuple[tuple[re.Pattern[str], Callable[[object], str]], ...] = (
     (_MORE, _more),
     (_PARTIAL, _partial),
+    (_UNFINISHED, _unfinished),
     (_LAST, _last),
     (_CURSOR, _cursor),
     (_OFFSET, _offset),

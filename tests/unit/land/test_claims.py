@@ -35,6 +35,34 @@ def said(envelope=None, headers=None, unrelated=()):
         ({"@odata.count": 7}, {"total": "@odata.count: 7"}),
         ({"numFound": 7, "nbPages": 2}, {"total": "numFound: 7", "pages": "nbPages: 2"}),
         ({"meta": {"last_page": 3, "current_page": 1}}, {"pages": "meta.last_page: 3"}),
+        # Chargebee, Zoho CRM and Books, Zendesk's exports, Reddit, GoCardless, Datadog
+        ({"next_offset": '["1","2"]'}, {"lead": """next_offset: "[\\"1\\",\\"2\\"]\""""}),
+        ({"info": {"more_records": True}}, {"flag": "info.more_records: true"}),
+        ({"page_context": {"has_more_page": True}}, {"flag": "page_context.has_more_page: true"}),
+        (
+            {"end_of_stream": False, "after_cursor": "c"},
+            {"flag": "end_of_stream: false", "lead": 'after_cursor: "c"'},
+        ),
+        ({"after": "t3_x", "before": None}, {"lead": 'after: "t3_x"'}),
+        ({"meta": {"cursors": {"before": None, "after": "ID"}}}, {"lead": 'meta.cursors.after: "ID"'}),
+        ({"meta": {"page": {"after": "e"}}}, {"lead": 'meta.page.after: "e"'}),
+        # ArcGIS, Gong, Dynamics, Marketo, Ashby, Discourse, Elasticsearch, GeoServer, NOAA, Typesense
+        ({"exceededTransferLimit": True}, {"flag": "exceededTransferLimit: true"}),
+        (
+            {"records": {"totalRecords": 263, "cursor": "e"}},
+            {"lead": 'records.cursor: "e"', "total": "records.totalRecords: 263"},
+        ),
+        (
+            {"@Microsoft.Dynamics.CRM.morerecords": True},
+            {"flag": "@Microsoft.Dynamics.CRM.morerecords: true"},
+        ),
+        ({"moreResult": True}, {"flag": "moreResult: true"}),
+        ({"moreDataAvailable": True}, {"flag": "moreDataAvailable: true"}),
+        ({"more_topics_url": "/latest?page=1"}, {"lead": 'more_topics_url: "/latest?page=1"'}),
+        ({"timed_out": True}, {"flag": "timed_out: true"}),
+        ({"numberMatched": 9, "numberReturned": 3}, {"total": "numberMatched: 9"}),
+        ({"metadata": {"resultset": {"count": 9}}}, {"total": "metadata.resultset.count: 9"}),
+        ({"found": 9, "out_of": 100}, {"total": "found: 9"}),
     ],
 )
 def test_what_says_that_there_is_more_is_found(envelope, found):
@@ -46,6 +74,9 @@ def test_what_says_that_there_is_more_is_found(envelope, found):
     [
         {"has_more": False, "cursor": "abc"},
         {"isLast": True, "offset": "itr"},
+        {"end_of_stream": True, "after_cursor": "c", "after_url": "/x"},
+        {"paging": {"cursors": {"before": "a", "after": "b"}}},
+        {"next_payment": "2026-02-01", "more_info": True, "timed_out": False, "partial": "x", "after": None},
         {"truncated": False, "has_more": "false", "next": ""},
         {"offset": 10, "limit": 10, "page": 2, "size": 10},
         {"cursor": 0, "next": 0, "links": [{"rel": "self", "href": "/"}, {"rel": 7}, "next"]},
@@ -72,11 +103,16 @@ def test_what_says_nothing_or_the_contrary_is_passed_over(envelope):
         ({"content-range": "bytes 0-9/35"}, {}),
         ({"x-pagination": '{"TotalPages": 4}'}, {"pages": "x-pagination.TotalPages: 4"}),
         ({"x-pagination": "{4"}, {}),
+        ({"x-pagination-total-count": "35"}, {"total": "x-pagination-total-count: 35"}),
         ({"x-next-page": "", "x-has-more": "False", "x-total": "0", "total": "35", "next": "x"}, {}),
     ],
 )
 def test_headers_say_it_too(headers, found):
     assert said(headers=headers) == found
+
+
+def test_time_enough_does_not_say_that_a_cursor_leads_nowhere():
+    assert said({"timed_out": False, "cursor": "abc"}) == {"lead": 'cursor: "abc"'}
 
 
 def test_unrelated_keys_are_passed_over_wherever_they_stand():

@@ -354,7 +354,11 @@ MORE = [
 ]
 WHOLE = [
     {"next": None, "has_more": False, "meta": {"next_page": 0}, "response_metadata": {"next_cursor": ""}},
-    {"nextSyncToken": "x", "links": {"self": "/posts", "next": None}, "paging": {"cursors": {"after": "x"}}},
+    {
+        "nextSyncToken": "x",
+        "links": {"self": "/posts", "next": None},
+        "paging": {"cursors": {"before": "w", "after": "x"}},
+    },
     {"last": True, "isLast": True, "cursor": "abc", "totalPages": 1, "page": {"totalElements": 3}},
     {"total": 3, "count": 2, "pages": 1, "limit": 100, "offset": 10, "amount": {"total": 900}},
     {"lines": [{"total": 9, "last": False, "next": "x"}]},
