@@ -95,6 +95,22 @@ def check_whole(reply: Mapping[str, object], *names: str) -> None:
         raise GarbledReplyError(f"the reply lacks {', '.join(missing)}")
 
 
+def check_listed(page: Mapping[str, object]) -> None:
+    """Check that a page of a listing says whether there is another one, and where.
+
+    Servers that know version 1 of `ListObjects` alone answer version 2 with it: there are more, and no token.
+
+    Raises:
+        GarbledReplyError: It does not, and would pass for an empty bucket, or for the last page.
+    """
+    check_whole(page, "IsTruncated")
+    if page["IsTruncated"] and not page.get("NextContinuationToken"):
+        raise GarbledReplyError(
+            "the listing goes on and its reply lacks NextContinuationToken: see whether the server speaks "
+            "version 2 of ListObjects"
+        )
+
+
 def trouble_of(error: Exception) -> Trouble:
     """What one of `FAILURES` calls for; a code that nobody knows is judged by its HTTP status."""
     if isinstance(error, ClientError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ChecksumError, FlexibleChecksumError
 
 from tideline.errors import SettingsError, StoreUnavailableError, TidelineError
-from tideline.lake.boto_errors import FAILURES, Trouble, check_whole, trouble_of
+from tideline.lake.boto_errors import FAILURES, Trouble, check_listed, check_whole, trouble_of
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.lake.stream import damaged
 from tideline.lake.writeonce import CHUNK_BYTES, Stat, WriteOnceStore
@@ -153,7 +153,7 @@ class S3Store(WriteOnceStore):
     def _page(self, prefix: str, more: dict[str, Any]) -> ListObjectsV2OutputTypeDef:
         with self._speaking(""):
             page = self._client.list_objects_v2(Bucket=self._root.bucket, Prefix=prefix, **more)
-            check_whole(page, "IsTruncated")
+            check_listed(page)
             for entry in page.get("Contents", ()):
                 check_whole(entry, "Key")
             return page

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tideline.errors import IntegrityError
-from tideline.lake.boto_errors import check_whole
+from tideline.lake.boto_errors import check_listed, check_whole
 from tideline.land.s3_errors import speaking
 from tideline.window import as_utc
 
@@ -192,7 +192,7 @@ def _page(client: S3Client, dataset: CsvDataset, prefix: str, more: str) -> List
             page = client.list_objects_v2(Bucket=dataset.bucket, Prefix=prefix, ContinuationToken=more)
         else:
             page = client.list_objects_v2(Bucket=dataset.bucket, Prefix=prefix)
-        check_whole(page, "IsTruncated")  # an empty reply would otherwise pass for an empty bucket
+        check_listed(page)
         for entry in page.get("Contents", ()):
             check_whole(entry, "Key", "ETag", "LastModified", "Size")
         return page

@@ -613,6 +613,17 @@ def test_a_listing_that_is_cut_is_asked_for_again(landing, drop, faulty, body):
     assert len(manifest.parts) == 1
 
 
+def test_a_listing_that_goes_on_and_does_not_say_where_is_not_the_whole(
+    landing, faulty, assert_nothing_committed
+):
+    body = b"<ListBucketResult><IsTruncated>true</IsTruncated><NextMarker>products/a.csv</NextMarker></ListBucketResult>"
+    faulty.intercept(lambda request: answer(200, body), "ListObjectsV2")
+
+    with pytest.raises(SourceUnavailableError, match="version 2 of ListObjects"):
+        landing(client=faulty)
+    assert_nothing_committed()
+
+
 def test_a_listing_out_of_order_is_noticed(landing, faulty):
     entry = "<Contents><Key>products/{}.csv</Key><ETag>e</ETag><Size>1</Size>"
     entry += "<LastModified>2026-01-31T00:00:00Z</LastModified></Contents>"
