@@ -87,11 +87,11 @@ class HttpSession:
         self._pools.close()
 
     def url_of(self, path: str, parameters: Mapping[str, str] | None = None) -> str:
-        """The absolute URL of a path of this API, with query parameters added to those it has."""
-        joined = f"{self.base_url.rstrip('/')}/{path.lstrip('/')}" if path else self.base_url
-        parts = urlsplit(joined)
-        query = "&".join(text for text in (parts.query, urlencode(parameters or {})) if text)
-        return urlunsplit(parts._replace(query=query, fragment=""))
+        """The absolute URL of a path of this API, with query parameters added to the API's and the path's."""
+        base, (way, _, own) = urlsplit(self.base_url), path.partition("?")
+        joined = f"{base.path.rstrip('/')}/{way.lstrip('/')}" if way else base.path
+        query = "&".join(text for text in (base.query, own, urlencode(parameters or {})) if text)
+        return urlunsplit(base._replace(path=joined, query=query, fragment=""))
 
     def get(self, url: str, *, etag: str | None = None) -> Answer:
         """The answer at an absolute URL, whatever is in its body; see `fetch`."""

@@ -419,6 +419,8 @@ def test_links_to_another_host_are_refused_where_credentials_would_go(make_sessi
         ("http://h/v1/", "/a/b", None, "http://h/v1/a/b"),
         ("http://h/v1", "", {"x": "1"}, "http://h/v1?x=1"),
         ("http://h", "/a?y=2", {"x": "1"}, "http://h/a?y=2&x=1"),
+        ("http://h/v1/?key=k#top", "/a", {"x": "1"}, "http://h/v1/a?key=k&x=1"),
+        ("http://h?key=k", "/a?y=2", None, "http://h/a?key=k&y=2"),
     ],
 )
 def test_urls_are_joined(make_session, base, path, parameters, url):
