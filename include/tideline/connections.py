@@ -331,7 +331,10 @@ def _base_url(connection: Connection) -> str:
             f"the Airflow connection {connection.conn_id!r} has no host",
             remedy=f"write it as JSON such as {_EXAMPLES['rest_api']}",
         )
-    return f"{url}:{connection.port}" if connection.port else url
+    scheme, _, rest = url.partition("://")
+    end = next((at for at, mark in enumerate(rest) if mark in "/?#"), len(rest))
+    door = f":{connection.port}" if connection.port else ""
+    return f"{scheme}://{rest[:end]}{door}{rest[end:]}"
 
 
 def _headers(connection: Connection) -> dict[str, Any]:

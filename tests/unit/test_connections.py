@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Connection
 from airflow.sdk.api.datamodels._generated import DagRunType
 from airflow.sdk.exceptions import AirflowException
 
@@ -250,3 +251,17 @@ def test_credentials_that_are_not_there_yet_may_come(monkeypatch: Any) -> None:
         ),
     ):
         deployment.open_warehouse()
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        ("api.invalid", None, "https://api.invalid"),
+        ("http://api.invalid", 8080, "http://api.invalid:8080"),
+        ("https://api.invalid/v1", 8443, "https://api.invalid:8443/v1"),
+        ("api.invalid/v1/?key=a:b", 8443, "https://api.invalid:8443/v1/?key=a:b"),
+        ("http://[::1]?key=k", 8080, "http://[::1]:8080?key=k"),
+    ],
+)
+def test_a_port_belongs_to_the_host_whatever_follows_it(host: str, port: int | None, url: str) -> None:
+    assert connections._base_url(Connection(conn_id="api", conn_type="http", host=host, port=port)) == url
