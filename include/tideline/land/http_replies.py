@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _OK = 200
 NOT_MODIFIED = 304
 _NO_CONTENT = 204
+_FORBIDDEN = 403
 _NOT_FOUND = 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT = frozenset({408, 425, 429})
@@ -42,6 +43,10 @@ class MissingError(SourceRefusedError):
     """The server says 404: there is nothing at this URL."""
 
 
+class DeniedError(SourceRefusedError):
+    """The server says 401, 402, 403 or 407: whatever is at this URL, we are not given it."""
+
+
 class NoContentError(SourceRefusedError):
     """The server says 204: it has nothing to send. After a page with items that is the listing's end."""
 
@@ -52,7 +57,11 @@ class BusyError(SourceUnavailableError):
     seconds: float = 0.0
 
 
-_REFUSALS = {_NO_CONTENT: NoContentError, _NOT_FOUND: MissingError}
+_REFUSALS = {
+    _NO_CONTENT: NoContentError,
+    _NOT_FOUND: MissingError,
+    **dict.fromkeys((401, 402, _FORBIDDEN, 407), DeniedError),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +93,25 @@ def check(url: str, response: BaseHTTPResponse, headers: Mapping[str, str], *, c
     """Return if there is a body to read, or none because nothing changed.
 
     Raises:
-        SourceUnavailableError: 408, 425, 429 and the server errors that may pass.
+        SourceUnavailableError: 408, 425, 429, a 403 that is a rate limit and the server errors that may pass.
         SourceRefusedError: Any other status but 200, and 304 where it answers a condition.
     """
     status = response.status
     if status == _OK or (status == NOT_MODIFIED and conditional):
         return
     found = f"status {status}{_excerpt(response)}"
-    if status in _TRANSIENT or (status >= 500 and status not in _NEVER):  # noqa: PLR2004 - server errors
+    failed = status >= 500 and status not in _NEVER  # noqa: PLR2004 - server errors
+    if status in _TRANSIENT or failed or (status == _FORBIDDEN and _is_limit(headers)):
         error = BusyError(found, place=url, remedy="nothing if it passes; the task retries")
         error.seconds = wait_of(headers)
         raise error
     remedy = _REMEDIES.get(status, "look at what the server says, and at path and parameters in the catalog")
     raise _REFUSALS.get(status, SourceRefusedError)(found, place=url, remedy=remedy)
+
+
+def _is_limit(headers: Mapping[str, str]) -> bool:
+    """Whether a 403 says "not now": GitHub's and others' for too many requests."""
+    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
 
 
 def wait_of(headers: Mapping[str, str]) -> float:

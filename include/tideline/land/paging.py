@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tideline.errors import ContractError, SourceChangedError, SourceRefusedError
 from tideline.land.claims import Claim, Claims, claims_of, total_of
-from tideline.land.http_replies import Answer, MissingError, NoContentError
+from tideline.land.http_replies import Answer, DeniedError, MissingError, NoContentError
 from tideline.land.json_shape import Items, items_in
 from tideline.land.link_header import links
 
@@ -70,9 +70,14 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
 
 
 def is_beyond_the_end(dataset: HttpDataset, session: HttpSession, number: int) -> bool:
-    """Whether the page at that place in the walk, from 0, has nothing, or is refused as not being there."""
+    """Whether the page at that place in the walk, from 0, has nothing, or is refused as not being there.
+
+    A page that is refused to us, whatever it has, may be there.
+    """
     try:
         page = _ask(dataset, session, page_url(dataset, session, number), is_later=True)
+    except DeniedError:
+        return False
     except (SourceRefusedError, ContractError) as error:
         log.debug("%s: there is no page %d (%s)", dataset.dataset_id, number + 1, error)
         return True
@@ -183,6 +188,8 @@ class _Walk:
         missing = self._missing(first)
         try:
             page = self._ask(page_url(self.dataset, self.session, 1))
+        except DeniedError:
+            raise
         except (SourceRefusedError, ContractError) as error:
             log.debug("%s: there is no second page (%s)", self.dataset.dataset_id, error)
             page = None

@@ -271,6 +271,15 @@ def test_an_api_that_stays_busy_is_given_up_with_what_it_said(session, site, rep
     assert len(site.requests) == 4
 
 
+@pytest.mark.parametrize("headers", [{"Retry-After": "3"}, {"X-RateLimit-Remaining": "0"}])
+def test_a_403_that_is_a_rate_limit_is_tried_again(session, site, reply, naps, headers):
+    site.script = [reply(status=403, headers=headers), reply([1])]
+
+    assert session.get(session.url_of("/a")).body == b"[1]"
+    assert len(naps) == 1
+    assert naps[0] >= (3 if "Retry-After" in headers else 0.25)
+
+
 @pytest.mark.parametrize(
     ("status", "hint"),
     [

@@ -176,6 +176,18 @@ def test_a_server_that_refuses_the_page_after_the_last_is_fine(landing, listing,
     assert snapshot(store, landing()[0]) == rows(4)
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 407])
+def test_a_second_page_that_is_refused_to_us_is_no_end(
+    landing, listing, reply, status, assert_nothing_committed
+):
+    """A server that caps the page size has most of its rows behind it."""
+    listing(rows(4), beyond=reply(status=status))
+
+    with pytest.raises(SourceRefusedError, match=f"status {status}"):
+        landing()
+    assert_nothing_committed()
+
+
 @pytest.mark.parametrize("count", [4, 10, 30])
 @pytest.mark.parametrize("end", ["204", "null"])
 def test_a_page_after_the_last_may_be_nothing_at_all(landing, listing, reply, count, end):
@@ -828,6 +840,12 @@ def test_an_unchanged_listing_may_end_in_a_missing_page(twice, reply, status):
     _, second = twice(20, beyond=reply(status=status, body=b""))
 
     assert second.unchanged
+
+
+def test_an_unchanged_listing_does_not_end_in_a_page_that_is_refused_to_us(twice, reply):
+    _, second = twice(20, total=True, beyond=reply(status=403, body=b""))
+
+    assert (second.unchanged, second.records) == (False, 20)
 
 
 def test_without_paging_one_304_is_enough(twice, site):
