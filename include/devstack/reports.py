@@ -28,10 +28,12 @@ _COLUMNS = (
 
 
 def hour_loads(end: datetime) -> list[dict[str, Any]]:
-    """The committed loads whose window ends then, as JSON-ready rows."""
+    """The committed loads whose window ends then, as JSON-ready rows; none before there is a ledger."""
     with connections.open_deployment() as deployment:
         warehouse = deployment.open_warehouse()
         ledger = names.ops_table(names.LEDGER, warehouse.settings)
+        if warehouse.tables.get(ledger) is None:
+            return []
         rows = warehouse.rows(
             f"SELECT {', '.join(_COLUMNS)} FROM {ledger.sql} WHERE window_end = @until\n"  # noqa: S608
             "ORDER BY source, dataset, committed_at",
@@ -73,15 +75,18 @@ def _table(loads: Sequence[Mapping[str, Any]], counts: Sequence[str], *, is_full
     return table
 
 
-def mart_report() -> Table:
-    """Revenue of the last days by category, from the daily sales mart."""
+def mart_report() -> Table | None:
+    """Revenue of the last days by category, from the shop's daily sales mart; None where it was not built."""
     with connections.open_deployment() as deployment:
         warehouse = deployment.open_warehouse()
-        mart = f"`{warehouse.settings.project}.{warehouse.settings.dataset_prefix}marts.rpt_daily_sales`"
+        settings = warehouse.settings
+        mart = names.TableName(settings.project, f"{settings.dataset_prefix}marts", "rpt_daily_sales")
+        if warehouse.tables.get(mart) is None:
+            return None
         rows = warehouse.rows(
             "SELECT category, SUM(unit_count) AS units,\n"
             "  SUM(revenue_usd) AS revenue_usd, MAX(order_date) AS last_day\n"
-            f"FROM {mart} GROUP BY category ORDER BY revenue_usd DESC LIMIT 8",
+            f"FROM {mart.sql} GROUP BY category ORDER BY revenue_usd DESC LIMIT 8",
             kind="report",
         )
         table = Table(

@@ -53,9 +53,10 @@ def run(state: Path) -> int:
         airflow_home.migrate(env, state / "logs" / "airflow.log")
         console.print(f"servers up, shop open, Airflow ready in {time.monotonic() - started:.0f} s")
         reports = [_hour(console, shop, targets, hour, env, state) for hour in range(hours)]
-        with as_deployment(env):
-            console.print(mart_report())
         _write(state.parent / REPORT, reports)
+        with as_deployment(env):
+            if mart := mart_report():
+                console.print(mart)
     _say_what_next(console, state)
     return 0 if all(report["succeeded"] for report in reports) else 1
 

@@ -1,11 +1,18 @@
-"""What `make run` shows can be read in a terminal of 80 columns."""
+"""What `make run` shows can be read in a terminal of 80 columns, and is of what there is."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
 from devstack import reports
+from devstack.environment import warehouse
+
+if TYPE_CHECKING:
+    from devstack.bigquery.server import Emulator
 
 
 def load(name: str, *, unchanged: bool = False) -> dict[str, object]:
@@ -38,3 +45,16 @@ def test_a_name_takes_a_second_line_where_there_is_no_room() -> None:
     assert "unchanged" in head
     assert row.split() == ["jsonplaceholder.comments", *["12,345"] * len(reports.FEW)]
     assert rest == "(unchanged)"
+
+
+@pytest.mark.integration
+def test_a_warehouse_without_the_shops_mart_has_no_report_of_it(
+    bigquery_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a catalog of one's own no model of the shop is built; where every load failed, no ledger is."""
+    for name, value in warehouse(bigquery_emulator.url, {}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TIDELINE_DATASET_PREFIX", "unseen_")
+
+    assert reports.hour_loads(datetime(2026, 1, 31, 10, tzinfo=UTC)) == []
+    assert reports.mart_report() is None
