@@ -145,6 +145,7 @@ class _Clients:
     def _mongo(self, connection: Connection) -> Any:
         from airflow.providers.mongo.hooks.mongo import MongoHook
 
+        _check_hosts(connection)
         with _using(connection.conn_id, "mongodb"):
             hook = MongoHook(mongo_conn_id=connection.conn_id)
             hook.extras.setdefault("serverSelectionTimeoutMS", 20_000)
@@ -323,18 +324,34 @@ def _unusable(conn_id: str, role: str, error: Exception) -> TidelineError:
     )
 
 
+def _check_hosts(connection: Connection) -> None:
+    """The hook would look for a server called `none`; a whole URI would be shown, with its password."""
+    if not connection.host:
+        raise _without_host(connection, "mongodb")
+    if "://" in connection.host:
+        raise SettingsError(
+            f"the host of the Airflow connection {connection.conn_id!r} is a whole URI",
+            remedy="give the names of hosts alone, user and password as login and password, and the URI's "
+            f"options as extra; as JSON such as {_EXAMPLES['mongodb']}",
+        )
+
+
 def _base_url(connection: Connection) -> str:
     host = connection.host or ""
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
     if not host:
-        raise SettingsError(
-            f"the Airflow connection {connection.conn_id!r} has no host",
-            remedy=f"write it as JSON such as {_EXAMPLES['rest_api']}",
-        )
+        raise _without_host(connection, "rest_api")
     scheme, _, rest = url.partition("://")
     end = next((at for at, mark in enumerate(rest) if mark in "/?#"), len(rest))
     door = f":{connection.port}" if connection.port else ""
     return f"{scheme}://{rest[:end]}{door}{rest[end:]}"
+
+
+def _without_host(connection: Connection, role: str) -> SettingsError:
+    return SettingsError(
+        f"the Airflow connection {connection.conn_id!r} has no host",
+        remedy=f"write it as JSON such as {_EXAMPLES[role]}",
+    )
 
 
 def _headers(connection: Connection) -> dict[str, Any]:

@@ -222,6 +222,34 @@ def test_a_connection_that_makes_no_client_is_named(
     assert "such as" in str(error.value.remedy)
 
 
+@pytest.mark.parametrize(
+    "host", ["mongodb://reader:hunter2@h:1/shop", "mongodb+srv://reader:hunter2@h", None]
+)
+def test_a_password_in_a_mongodb_host_is_not_shown(monkeypatch: Any, host: str | None) -> None:
+    """What `Connect` of a cloud's console gives, put into the field for hosts."""
+    monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_MONGODB", json.dumps({"conn_type": "mongo", "host": host}))
+    words = "'tideline_mongodb' is a whole URI" if host else "'tideline_mongodb' has no host"
+    with connections.open_deployment(Settings()) as made, pytest.raises(SettingsError, match=words) as error:
+        open_mongodb(made)
+    assert "hunter2" not in f"{error.value}{error.value.__cause__}"
+    assert "such as" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({"host": "https://api.example.com/v2", "port": 8443}, "https://api.example.com:8443/v2"),
+        ({"host": "api.example.com", "schema": "http", "port": 80}, "http://api.example.com:80"),
+        ({"host": "https://u:p@api.example.com/a/b/"}, "https://api.example.com/a/b/"),
+    ],
+)
+def test_the_port_of_an_api_stands_before_its_path(monkeypatch: Any, fields: Any, url: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ACME_API", json.dumps({"conn_type": "http", **fields}))
+    with connections.open_deployment(Settings()) as made:
+        session = made.open_source(SimpleNamespace(connection="acme_api", kind="rest_api"))
+    assert session.base_url == url
+
+
 @pytest.mark.parametrize("text", [None, "{nonsense"])
 def test_a_connection_that_is_not_there_or_no_json_is_named(monkeypatch: Any, text: str | None) -> None:
     """Airflow passes over what it cannot read as if it were not there."""
