@@ -200,7 +200,7 @@ def _connection(conn_id: str, role: str) -> Connection:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        return Connection.get(conn_id)
+        connection = Connection.get(conn_id)
     except AirflowNotFoundException:
         raise SettingsError(
             f"the Airflow connection {conn_id!r} is not defined, or Airflow cannot read it",
@@ -211,6 +211,21 @@ def _connection(conn_id: str, role: str) -> Connection:
             f"the Airflow connection {conn_id!r} cannot be read: {error}",
             remedy=f"write it as JSON such as {_EXAMPLES[role]}",
         ) from error
+    _check_extra(connection)
+    return connection
+
+
+def _check_extra(connection: Connection) -> None:
+    """Airflow takes an extra that it cannot read for an empty one: without `tls`, or as another account."""
+    try:
+        is_sound = not connection.extra or isinstance(json.loads(connection.extra), dict)
+    except ValueError:
+        is_sound = False
+    if not is_sound:
+        raise SettingsError(
+            f"the extra of the Airflow connection {connection.conn_id!r} is no JSON object",
+            remedy="correct its quotes, commas and braces",
+        )
 
 
 def _s3_client(connection: Connection) -> Any:
@@ -355,6 +370,20 @@ def _without_host(connection: Connection, role: str) -> SettingsError:
 
 
 def _headers(connection: Connection) -> dict[str, Any]:
-    extra = connection.extra_dejson
-    nested = extra.get("headers")
-    return nested if isinstance(nested, dict) else {}
+    """What is sent along. A token that is left out may get an API's answer to strangers: fewer rows.
+
+    Raises:
+        SettingsError: The extra holds anything else, such as headers that are not under `headers`, where
+            Airflow's own hook has them.
+    """
+    # a form leaves null and false for what nobody has filled in
+    extra = {name: value for name, value in connection.extra_dejson.items() if value not in (None, False, "")}
+    headers = extra.pop("headers", {})
+    if extra or not isinstance(headers, dict):
+        names = ", ".join(map(repr, sorted(extra)))
+        raise SettingsError(
+            f"the extra of the Airflow connection {connection.conn_id!r} has "
+            + (names or "headers that are no JSON object"),
+            remedy='write nothing there but headers, as JSON such as {"headers": {"Authorization": "…"}}',
+        )
+    return headers

@@ -250,6 +250,49 @@ def test_the_port_of_an_api_stands_before_its_path(monkeypatch: Any, fields: Any
     assert session.base_url == url
 
 
+def open_api(deployment: Any) -> Any:
+    return deployment.open_source(SimpleNamespace(connection="acme_api", kind="rest_api"))
+
+
+def test_headers_of_an_api_are_sent_along(monkeypatch: Any) -> None:
+    extra = {"headers": {"X-Token": "hunter2", "X-Tenant": 7}, "srv_lookup": None}  # as Airflow's form has it
+    fields = {"conn_type": "http", "host": "https://h", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_ACME_API", json.dumps(fields))
+    with connections.open_deployment(Settings()) as made:
+        headers = open_api(made)._headers
+    assert (headers["X-Token"], headers["X-Tenant"]) == ("hunter2", "7")
+
+
+@pytest.mark.parametrize(
+    ("extra", "found"),
+    [
+        ({"X-Token": "hunter2"}, "has 'X-Token'"),
+        ({"headers": {"X-Token": "hunter2"}, "verify": "/ca.pem"}, "has 'verify'"),
+        ({"headers": "X-Token: hunter2"}, "has headers that are no JSON object"),
+    ],
+    ids=["beside each other", "an option", "a text"],
+)
+def test_a_header_that_nobody_would_send_is_no_silence(monkeypatch: Any, extra: Any, found: str) -> None:
+    """Airflow's own hook takes headers beside each other: without its token an API may give fewer rows."""
+    fields = {"conn_type": "http", "host": "https://h", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_ACME_API", json.dumps(fields))
+    with connections.open_deployment(Settings()) as made, pytest.raises(SettingsError, match=found) as error:
+        open_api(made)
+    assert "hunter2" not in f"{error.value}"
+
+
+@pytest.mark.parametrize("extra", ['{"tls": true,}', '["tls"]', "tls=true"])
+def test_an_extra_that_is_not_read_is_no_silence(monkeypatch: Any, extra: str) -> None:
+    """Airflow goes on without it, and the password would travel unencrypted."""
+    fields = {"conn_type": "mongo", "host": "h", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_MONGODB", json.dumps(fields))
+    with (
+        connections.open_deployment(Settings()) as made,
+        pytest.raises(SettingsError, match="no JSON object"),
+    ):
+        open_mongodb(made)
+
+
 @pytest.mark.parametrize("text", [None, "{nonsense"])
 def test_a_connection_that_is_not_there_or_no_json_is_named(monkeypatch: Any, text: str | None) -> None:
     """Airflow passes over what it cannot read as if it were not there."""
