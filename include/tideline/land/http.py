@@ -7,11 +7,12 @@ body that turns out to be broken is asked for again. Proxies and certificates: `
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from urllib3.util import Timeout, make_headers
+from urllib3.util import Timeout
 
 from tideline.errors import ContractError, RetriableError, SettingsError, SourceRefusedError
 from tideline.lake.store import DEFAULT_PATIENCE
@@ -205,10 +206,18 @@ class HttpSession:
         return bytes(body)
 
 
+def _encoded(user: str) -> bytes:
+    """User and password as servers expect them: Latin-1 as ever, UTF-8 (RFC 7617) for what that has not."""
+    try:
+        return user.encode("latin-1")
+    except UnicodeEncodeError:
+        return user.encode()
+
+
 def _request_headers(given: Mapping[str, str], auth: tuple[str, str] | None) -> dict[str, str]:
     headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "tideline", **given}
     if auth:
-        headers |= {"Authorization": make_headers(basic_auth=":".join(auth))["authorization"]}
+        headers |= {"Authorization": f"Basic {b64encode(_encoded(':'.join(auth))).decode()}"}
     for name, value in headers.items():
         if not name.isascii() or not _HEADER_TEXT.fullmatch(name) or not _HEADER_TEXT.fullmatch(value):
             raise SettingsError(

@@ -336,6 +336,13 @@ def test_redirects_within_the_host_are_followed(make_session, site, reply):
     assert {sent["authorization"] for _, sent in site.requests} == {wanted}
 
 
+def test_a_password_beyond_latin_1_is_sent_as_utf_8(make_session, site, reply):
+    site.script = [reply([1])]
+    make_session(auth=("łukasz", "пароль€")).get(site.url + "/a")
+    wanted = "Basic " + base64.b64encode("łukasz:пароль€".encode()).decode()
+    assert {sent["authorization"] for _, sent in site.requests} == {wanted}
+
+
 def test_redirects_end(session, site, reply):
     site.answer = lambda path, headers: reply(status=302, headers={"Location": path + "x"})
 
