@@ -18,7 +18,7 @@ setup: ## Install everything from PyPI (the other verbs do it by themselves)
 	@command -v $(PYTHON) >/dev/null || { echo "tideline: $(PYTHON) was not found; install Python 3.11 to 3.14" >&2; exit 1; }
 	@$(PYTHON) include/devstack/bootstrap.py
 
-manifest: setup ## Parse the dbt project into the manifest that the DAG is made from
+manifest: setup ## Parse the dbt project (TIDELINE_DBT_DIR) into the manifest that the DAG is made from
 	@$(BIN)/python -m devstack manifest
 
 run: setup ## Three hours of a living shop through the hourly DAG on embedded servers, then the warehouse's tables

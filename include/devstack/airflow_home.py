@@ -24,7 +24,9 @@ from uuid import uuid4
 import psutil  # which Airflow itself needs
 
 from devstack.process import free_port, require_free, run
+from tideline.catalog.models import manifest_path
 from tideline.errors import SettingsError
+from tideline.settings import from_environment
 from tideline.window import format_instant
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DBT = ROOT / "dbt"
 LOCAL_SETTINGS = ROOT / "include" / "devstack" / "airflow_local_settings.py"
+OUR_RULES = ("--warn-error-options", '{"error": ["Deprecations"]}')
+"""What `dbt parse` is stricter about in the project that ships than dbt itself."""
 BIN = Path(sys.executable).parent
 UI_PORT = "TIDELINE_UI_PORT"
 START_SECONDS = 180
@@ -108,16 +112,25 @@ def _run_state(home: Path, logical_date: datetime) -> str:
 
 
 def build_manifest(log: Path) -> None:
-    """`dbt parse`, unless the manifest is newer than everything it is made from."""
-    manifest = DBT / "target" / "manifest.json"
+    """`dbt parse` of the project of TIDELINE_DBT_DIR, unless its manifest is newer than what it is made from.
+
+    Raises:
+        SettingsError: dbt refuses the project.
+    """
+    project = from_environment().dbt_dir
+    if project is None:
+        return
+    manifest = manifest_path(project)
     made_from = [
-        p for p in DBT.rglob("*") if p.is_file() and not {"target", "logs"} & set(p.relative_to(DBT).parts)
+        p
+        for p in project.rglob("*")
+        if p.is_file() and not {"target", "logs"} & set(p.relative_to(project).parts)
     ]
     if manifest.exists() and manifest.stat().st_mtime > max(path.stat().st_mtime for path in made_from):
         return
     command = [
-        str(BIN / "dbt"), "parse", "--project-dir", str(DBT), "--profiles-dir", str(DBT),
-        "--warn-error-options", '{"error": ["Deprecations"]}',
+        str(BIN / "dbt"), "parse", "--project-dir", str(project), "--profiles-dir", str(project),
+        *(OUR_RULES if project == DBT else ()),
     ]  # fmt: skip
     env = {
         "BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -186,3 +187,23 @@ def test_its_health_is_asked_for_past_a_proxy(monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert airflow_home._answers(f"http://127.0.0.1:{server.server_port}/")
         server.shutdown()
+
+
+def test_the_project_that_is_named_is_parsed(tmp_path, monkeypatch):
+    """The DAG reads the manifest of TIDELINE_DBT_DIR, and says `make manifest` where there is none."""
+    project = tmp_path / "models of ours"
+    (project / "models").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("name: ours\nprofile: tideline\n")
+    shutil.copy(airflow_home.DBT / "profiles.yml", project)
+    (project / "models" / "one.sql").write_text("select 1 as one")
+    monkeypatch.setenv("TIDELINE_DBT_DIR", str(project))
+
+    airflow_home.build_manifest(tmp_path / "dbt.log")
+
+    assert '"model.ours.one"' in (project / "target" / "manifest.json").read_text()
+
+
+def test_no_project_is_no_manifest(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIDELINE_DBT_DIR", "")
+    airflow_home.build_manifest(tmp_path / "dbt.log")
+    assert not list(tmp_path.iterdir())
