@@ -95,13 +95,12 @@ def settle(loads: dict[str, dict[str, Any]] | None, merged: list[dict[str, Any] 
     return body("settle", loads, merged)
 
 
-@task(retry_policy=RETRIES)
-def verdict(stale: list[str]) -> None:
-    """Be red when a dataset was not merged, beside models that were built."""
-    from tideline.errors import FatalError
+@task(retry_policy=RETRIES, trigger_rule=TriggerRule.ALL_DONE)
+def verdict(settled: Any, loads: Any, merged: list[dict[str, Any] | None]) -> None:
+    """Be red when a dataset is not merged, beside models that were built; settle may be of an earlier try."""
+    from tideline.verdict import judge
 
-    if stale:
-        raise FatalError(f"not merged in this run: {', '.join(stale)}", remedy="see the red tasks")
+    judge(settled, loads, merged, DATASETS)
 
 
 with DAG(
@@ -127,7 +126,7 @@ with DAG(
                     else:
                         refined = refine(land(loads, dataset.dataset_id))
                     merged.append(merge.override(outlets=[Asset(f"bigquery/{table}")])(refined))
-    verdict(settled := settle(loads, merged))
+    verdict(settled := settle(loads, merged), loads, merged)
     if (dbt := SETTINGS.dbt_dir) and has_models(dbt, CATALOG):
         project = ProjectConfig(dbt, manifest_path=manifest_path(dbt), install_dbt_deps=False)
         # Cosmos's own path type imports every provider, 2 s

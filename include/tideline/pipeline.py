@@ -29,6 +29,7 @@ from tideline.summaries import (
     refined_as,
     refined_summary,
 )
+from tideline.verdict import unmerged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -216,8 +217,7 @@ def settle(
     """
     from tideline.merge.merge import ensure_target
 
-    planned = set(loads) if loads is not None else {d.dataset_id for d in deployment.catalog.datasets}
-    stale = sorted(planned - {summary["dataset_id"] for summary in merged if summary})
+    stale = unmerged(loads, merged, [dataset.dataset_id for dataset in deployment.catalog.datasets])
     if stale:
         log.warning("stale, the models see what the warehouse held before: %s", ", ".join(stale))
     warehouse = deployment.open_warehouse()

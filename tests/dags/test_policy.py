@@ -190,7 +190,8 @@ def test_a_big_dataset_makes_no_path_longer(split_dag):
 
 def test_models_are_built_when_a_dataset_failed_and_the_run_is_red_all_the_same(dag):
     assert dag.get_task("settle").trigger_rule == "all_done"
-    assert dag.get_task("verdict").upstream_task_ids == {"settle"}
+    assert dag.get_task("verdict").upstream_task_ids == dag.get_task("settle").upstream_task_ids | {"settle"}
+    assert dag.get_task("verdict").trigger_rule == "all_done"
     assert dag.get_task("verdict").downstream_task_ids == set()
     first_models = [
         t for t in dag.tasks if t.task_id.startswith("models.") and "settle" in t.upstream_task_ids
