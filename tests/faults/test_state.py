@@ -157,6 +157,17 @@ def test_a_ledger_row_whose_merge_was_lost(world, loss):
     world.settle(found, HOURS)
 
 
+def test_a_table_and_its_ledger_are_restored_from_an_old_copy(world):
+    """Both in place, so that nothing of the table's metadata tells: jobs that merged it since say nothing."""
+    world.execute(LOSSES["old copy"])
+    world.execute("DELETE FROM @table WHERE id IN (11, 12)")
+    after = world.look()
+    world.recover()
+    found = world.look()
+    check_settled(world.faults, after, found, world.lane.truth(world.kind))
+    world.settle(found, HOURS)
+
+
 def test_the_orchestrators_database_is_wiped(world):
     """Airflow knows no run any more: all hours run again, in its order, under other names; nothing moves."""
     for hour in range(HOURS):

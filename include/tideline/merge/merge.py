@@ -111,7 +111,11 @@ def merge(
     raw_uri = str(manifest.details["raw_manifest"])
     raw_manifest = manifests.read(raw, raw_uri)
     most = refined.get("max_delete_ratio")
-    counts = _merge_rows(dataset, manifest, raw_manifest, load_id, processed, warehouse, target, most)
+    # another run may find a table that was restored since: to it a merge that is over says nothing
+    job_key = f"{load_id} {run_id}"
+    counts = _merge_rows(
+        dataset, manifest, raw_manifest, load_id, job_key, processed, warehouse, target, most
+    )
     row = ledger_row(
         manifest,
         raw_manifest,
@@ -181,6 +185,7 @@ def _merge_rows(
     manifest: Manifest,
     raw_manifest: Manifest,
     load_id: str,
+    job_key: str,
     processed: Store,
     warehouse: Warehouse,
     other: TableName | None = None,
@@ -203,5 +208,5 @@ def _merge_rows(
         counts = counted(
             step, manifest, processed=processed, warehouse=warehouse, max_delete_ratio=max_delete_ratio
         )
-        warehouse.run(sql, kind="merge", key=f"{load_id} {digest}", labels=labels)
+        warehouse.run(sql, kind="merge", key=f"{job_key} {digest}", labels=labels)
     return counts
