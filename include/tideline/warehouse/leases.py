@@ -3,7 +3,8 @@
 A lease is an empty table beside the ledger whose description says who writes the leased table, and until
 when. It is changed under the condition that nobody changed it since it was read, so of two that want it one
 gets it. It spares work and keeps counts exact, and no more: whatever is written has to be right without it,
-because a holder that is slower than its lease loses it. One that is killed keeps others waiting until then.
+because a holder that is slower than its lease loses it. One that is killed keeps others waiting until then,
+and where its clock was ahead of theirs until they have watched its lease for as long as one lasts.
 """
 
 from __future__ import annotations
@@ -90,13 +91,17 @@ def leased(warehouse: Warehouse, table: TableName, holder: str) -> Iterator[None
 
 def _take(warehouse: Warehouse, table: TableName, holder: str) -> bigquery.Table:
     name, patience = names.lease_table(table, warehouse.settings), warehouse.patience
-    ends = patience.clock() + warehouse.settings.lease_seconds + _LONGEST_PAUSE_SECONDS
-    pause = _FIRST_PAUSE_SECONDS
+    seconds, began = warehouse.settings.lease_seconds, patience.clock()
+    pause, watched, since = _FIRST_PAUSE_SECONDS, None, began
     while True:
-        taken, other = _try(warehouse, name, holder)
+        now = patience.clock()
+        taken, found = _try(warehouse, name, holder, outlasted=watched if now - since >= seconds else None)
         if taken is not None:
             return taken
-        if patience.clock() >= ends:
+        if found != watched:
+            watched, since = found, now
+        other = found.holder if found else "somebody else"
+        if now - began >= seconds + _LONGEST_PAUSE_SECONDS:
             raise WarehouseUnavailableError(
                 f"{other} writes the table",
                 place=f"table {table}",
@@ -107,14 +112,19 @@ def _take(warehouse: Warehouse, table: TableName, holder: str) -> bigquery.Table
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
 
-def _try(warehouse: Warehouse, name: TableName, holder: str) -> tuple[bigquery.Table | None, str]:
-    """The lease's table if it was to be had, and else who has it."""
+def _try(
+    warehouse: Warehouse, name: TableName, holder: str, outlasted: Lease | None
+) -> tuple[bigquery.Table | None, Lease | None]:
+    """The lease's table if it was to be had, and else who has it, if that is known.
+
+    A lease that we outlasted bars us no more, whatever the clock of its holder made of it.
+    """
     found = warehouse.tables.get(name) or warehouse.tables.create(name, LAYOUT)
     now, other = datetime.now(UTC), Lease.parse(found.description)
-    if other is not None and other.bars(holder, now):
-        return None, other.holder
+    if other is not None and other != outlasted and other.bars(holder, now):
+        return None, other
     found.description = Lease(holder, now + timedelta(seconds=warehouse.settings.lease_seconds)).text
-    return warehouse.tables.update(found, ["description"]), "somebody else"
+    return warehouse.tables.update(found, ["description"]), None
 
 
 def _let_go(warehouse: Warehouse, held: bigquery.Table) -> None:

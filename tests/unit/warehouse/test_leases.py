@@ -44,16 +44,35 @@ def test_a_lease_is_held_inside_and_free_afterwards(warehouse):
     assert warehouse.slept == []
 
 
-def test_another_holder_is_waited_for_and_then_told_of(warehouse):
-    other = leased(warehouse, TABLE, "load 2")
-    with (
-        leased(warehouse, TABLE, "load 1"),
-        pytest.raises(WarehouseUnavailableError, match="load 1 writes the table"),
-    ):
-        other.__enter__()
+def write(warehouse, other):
+    table = warehouse.tables.get(names.lease_table(TABLE, warehouse.settings))
+    table.description = other.text
+    assert warehouse.tables.update(table, ["description"])
+
+
+def test_other_holders_are_waited_for_and_then_told_of(warehouse, monkeypatch):
+    """One comes after another."""
+    first = leased(warehouse, TABLE, "load 1")
+    first.__enter__()
+
+    def sleep(seconds):
+        warehouse.slept.append(seconds)
+        if 30 < sum(warehouse.slept) < 40:
+            write(warehouse, Lease("load 3", datetime.now(UTC) + timedelta(seconds=60)))
+
+    monkeypatch.setitem(warehouse.patience.__dict__, "sleep", sleep)
+    with pytest.raises(WarehouseUnavailableError, match="load 3 writes the table"):
+        leased(warehouse, TABLE, "load 2").__enter__()
     assert 60 < sum(warehouse.slept) < 70, "as long as a lease lasts, and no longer"
+
+
+def test_a_killed_holder_whose_clock_was_ahead_is_waited_for_no_longer_than_another(warehouse):
+    killed = leased(warehouse, TABLE, "killed")
+    killed.__enter__()
+    write(warehouse, Lease("killed", datetime.now(UTC) + timedelta(hours=5)))
     with leased(warehouse, TABLE, "load 2"):
-        pass
+        assert lease(warehouse).holder == "load 2"
+    assert 60 <= sum(warehouse.slept) < 65
 
 
 def test_whoever_waits_is_next(warehouse):
