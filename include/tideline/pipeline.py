@@ -14,7 +14,7 @@ from tideline import plan as planning
 from tideline import spark, volume
 from tideline.catalog.loader import fingerprint
 from tideline.catalog.model import CsvDataset, HttpDataset, MongoDataset
-from tideline.errors import SchemaEvolutionError, TidelineError
+from tideline.errors import IntegrityError, SchemaEvolutionError, TidelineError
 from tideline.lake import manifest as manifests
 from tideline.lake.ranges import Range
 from tideline.land.request import LandRequest
@@ -213,7 +213,8 @@ def settle(
 ) -> list[str]:
     """Which planned datasets were not merged; every raw table exists afterwards, so that models can be built.
 
-    Without a plan (it failed itself) every dataset counts as stale.
+    One that is gone is left so: models of an empty table would say that there is nothing. Without a plan (it
+    failed itself) every dataset counts as stale.
     """
     from tideline.merge.merge import ensure_target
 
@@ -224,7 +225,7 @@ def settle(
     for dataset in deployment.catalog.datasets:
         try:
             ensure_target(dataset, warehouse)
-        except SchemaEvolutionError as error:  # its merge has said so; the models see the table as it is
+        except (IntegrityError, SchemaEvolutionError) as error:  # its merge has said so
             log.warning("%s stays as it is: %s", dataset.dataset_id, error)
     return stale
 

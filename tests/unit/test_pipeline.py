@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tideline import pipeline
-from tideline.errors import SchemaEvolutionError, SettingsError
+from tideline.errors import IntegrityError, SchemaEvolutionError, SettingsError
 from tideline.merge import merge as merging
 
 
@@ -30,6 +30,17 @@ def test_a_table_that_may_not_change_keeps_no_models_from_the_others(monkeypatch
     assert stale == ["shop.orders"]
     assert seen == ["shop.orders", "shop.items"]
     assert "shop.orders stays as it is: no" in caplog.text
+
+
+def test_a_table_that_is_gone_is_not_made_for_the_models(monkeypatch, caplog):
+    def ensure(dataset, warehouse):
+        raise IntegrityError("gone")
+
+    monkeypatch.setattr(merging, "ensure_target", ensure)
+    datasets = [SimpleNamespace(dataset_id="shop.orders")]
+    deployment = SimpleNamespace(catalog=SimpleNamespace(datasets=datasets), open_warehouse=lambda: None)
+    assert pipeline.settle(deployment, {"shop.orders": {}}, []) == ["shop.orders"]
+    assert "shop.orders stays as it is: gone" in caplog.text
 
 
 def test_a_connection_that_is_wrong_is_told_with_the_dataset_that_needs_it():

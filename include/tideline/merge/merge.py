@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tideline.errors import IntegrityError
 from tideline.lake import manifest as manifests
 from tideline.merge.absences import absences_of
 from tideline.merge.counts import Counts, counted, stored_counts
@@ -171,13 +172,45 @@ def record(
     return Ledger(warehouse).record(row)
 
 
-def ensure_target(dataset: Dataset, warehouse: Warehouse) -> Ensured:
+def ensure_target(dataset: Dataset, warehouse: Warehouse, *, anew: bool = False) -> Ensured:
     """Make the dataset's table, or bring it to what the catalog declares.
 
+    Args:
+        dataset: Whose table.
+        warehouse: Where it is.
+        anew: Make it also where it is gone although the ledger has loads of it: what follows has their rows.
+
     Raises:
+        IntegrityError: It is gone; an empty one in its place would look as if it had everything.
         SchemaEvolutionError: It would have to change in a way that BigQuery does not allow.
     """
-    return ensure_table(warehouse, raw_table(dataset, warehouse.settings), raw_layout(dataset))
+    target = raw_table(dataset, warehouse.settings)
+
+    def refuse() -> None:
+        refuse_lost(dataset, warehouse)
+
+    return ensure_table(warehouse, target, raw_layout(dataset), missing=None if anew else refuse)
+
+
+def refuse_lost(dataset: Dataset, warehouse: Warehouse) -> None:
+    """Refuse to make the dataset's table anew where the ledger has loads of it.
+
+    Raises:
+        IntegrityError: It has.
+    """
+    ledger = Ledger(warehouse)
+    ledger.ensure()
+    if loads := ledger.loads_with_rows(dataset.source, dataset.name):
+        dataset_id = dataset.dataset_id
+        raise IntegrityError(
+            f"the table is gone, and the ledger has {loads} loads of it",
+            source=dataset.source,
+            dataset=dataset.name,
+            place=f"table {raw_table(dataset, warehouse.settings)}",
+            remedy="restore it (BigQuery keeps dropped tables for days), or make it again from raw: "
+            f"`tideline replay --dataset {dataset_id}`; if raw does not go back far enough, have everything "
+            f"read again: `tideline rewind --dataset {dataset_id} --to origin --reason ...`",
+        )
 
 
 def _merge_rows(
@@ -193,7 +226,10 @@ def _merge_rows(
 ) -> Counts:
     """Load, count, MERGE into the dataset's table, or the other. A load that says nothing only makes it."""
     target = other or raw_table(dataset, warehouse.settings)
-    ensured = ensure_table(warehouse, target, raw_layout(dataset))
+    if other is None:
+        ensured = ensure_target(dataset, warehouse, anew=_has_everything(raw_manifest))
+    else:
+        ensured = ensure_table(warehouse, other, raw_layout(dataset))
     absences = absences_of(dataset, raw_manifest, manifest)
     if not manifest.records and absences is None:
         return Counts()
@@ -210,3 +246,9 @@ def _merge_rows(
         )
         warehouse.run(sql, kind="merge", key=f"{job_key} {digest}", labels=labels)
     return counts
+
+
+def _has_everything(raw_manifest: Manifest) -> bool:
+    """Whether all rows of the source are in the landing."""
+    is_whole = bool(raw_manifest.details.get("whole")) and not raw_manifest.unchanged
+    return is_whole or raw_manifest.window.start is None

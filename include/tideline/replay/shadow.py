@@ -65,12 +65,16 @@ def begin(
         copy: Begin with the rows of the live table instead of none.
 
     Raises:
+        IntegrityError: The live table is gone: there is nothing to compare with.
         SchemaEvolutionError: The live table is partitioned otherwise; BigQuery would not replace it.
     """
     warehouse = deployment.open_warehouse()
     live = raw_table(dataset, warehouse.settings)
     layout = raw_layout(dataset)
-    table = warehouse.tables.get(live) or warehouse.tables.create(live, layout)
+    table = warehouse.tables.get(live)
+    if table is None:
+        merging.refuse_lost(dataset, warehouse)
+        table = warehouse.tables.create(live, layout)
     check_partitioning(table, live, layout)
     shadow = beside(live, "shadow", now)
     if copy:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tideline.errors import CatalogError, SettingsError
+from tideline.merge.merge import ensure_target
 from tideline.replay import shadow as shadows
 from tideline.replay.compare import Comparison, compare
 from tideline.replay.request import SHADOW
@@ -68,6 +69,7 @@ def plan_replay(deployment: Deployment, request: ReplayRequest, now: datetime) -
         "swap": request.swap,
         "keep_days": request.keep_days,
         "force": request.force,
+        "anew": [] if request.quarantined else [dataset.dataset_id for dataset in datasets],
     }
 
 
@@ -93,6 +95,7 @@ def merge_refined(
     """Merge what all batches refined, in the order of reading: into the live tables, or into the shadow."""
     joined, shadow = Outcome.joined(refined), _shadow(plan)
     if shadow is None:
+        _make_tables(deployment, plan)
         merge = partial(merge_live, deployment, run_id=run_id)
     else:
         merge = partial(shadows.merge_into, deployment, shadow, run_id=run_id)
@@ -185,6 +188,13 @@ def _described(request: ReplayRequest) -> str:
     of = f" of {', '.join(request.datasets)}" if request.datasets else ""
     load = f" in load {request.load}" if request.load else ""
     return of + load + (f" for {request.reason}" if request.reason else "")
+
+
+def _make_tables(deployment: Deployment, plan: Mapping[str, Any]) -> None:
+    """Those that are gone begin anew, with what is replayed; a few refused rows are no beginning."""
+    warehouse = deployment.open_warehouse()
+    for dataset_id in plan.get("anew", ()):
+        ensure_target(deployment.catalog.dataset(dataset_id), warehouse, anew=True)
 
 
 def _items(plan: Mapping[str, Any]) -> list[Item]:

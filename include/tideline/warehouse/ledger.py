@@ -87,6 +87,20 @@ class Ledger:
         )
         return next((LedgerRow(**dict(row.items())) for row in rows), None)
 
+    def loads_with_rows(self, source: str, dataset: str) -> int:
+        """How many loads brought rows into the dataset's table."""
+        (row,) = self._warehouse.rows(
+            f"SELECT COUNT(*) AS n FROM {self._table.sql}\n"  # noqa: S608 - the name is quoted
+            "WHERE source = @source AND dataset = @dataset AND refined > 0",
+            kind="ledger",
+            labels={"source": source, "dataset": dataset},
+            parameters=[
+                bigquery.ScalarQueryParameter("source", "STRING", source),
+                bigquery.ScalarQueryParameter("dataset", "STRING", dataset),
+            ],
+        )
+        return int(row["n"])
+
     def history(self, source: str, dataset: str) -> Iterator[LedgerRow]:
         """Every row of the dataset, as it was committed one after another; streamed in pages."""
         rows = self._warehouse.rows(

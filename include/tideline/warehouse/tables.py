@@ -18,7 +18,7 @@ from tideline.warehouse.names import quote
 from tideline.warehouse.schema import REQUIRED, from_api
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tideline.settings import Settings
     from tideline.warehouse.bigquery import Warehouse
@@ -106,22 +106,33 @@ class Ensured(NamedTuple):
     created: str
 
 
-def ensure_table(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensured:
+def ensure_table(
+    warehouse: Warehouse, name: TableName, layout: Layout, *, missing: Callable[[], None] | None = None
+) -> Ensured:
     """Make the table, or change it in the ways that BigQuery allows.
+
+    Args:
+        warehouse: Where it is.
+        name: Its name.
+        layout: What it should be.
+        missing: Called before it is made; raises where it should have been there.
 
     Raises:
         SchemaEvolutionError: It would have to change in another way; says what a person would run.
         WarehouseUnavailableError: Others change it all the time.
     """
     for _ in range(_MOST_CLASHES):
-        if (ensured := _ensured(warehouse, name, layout)) is not None:
+        table = warehouse.tables.get(name)
+        if table is None and missing is not None:
+            missing()
+        table = table or warehouse.tables.create(name, layout)
+        if (ensured := _ensured(warehouse, table, name, layout)) is not None:
             return ensured
     raise _clash(name)
 
 
-def _ensured(warehouse: Warehouse, name: TableName, layout: Layout) -> Ensured | None:
+def _ensured(warehouse: Warehouse, table: bigquery.Table, name: TableName, layout: Layout) -> Ensured | None:
     """One try; None where somebody else changed the table between our reading it and our changing it."""
-    table = warehouse.tables.get(name) or warehouse.tables.create(name, layout)
     check_partitioning(table, name, layout)
     fields = from_api(table.schema)
     check_key(fields, name, layout)
