@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tideline.errors import ContractError, SourceUnavailableError
@@ -41,7 +43,7 @@ def items_in(body: bytes, records_at: tuple[str, ...], place: str, *, null_is_em
 
     Raises:
         SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty.
-        ContractError: It is, but there is no array of objects at that place.
+        ContractError: It is, but there is no array of objects at that place, or an empty one and another.
     """
     found = _parsed(body, place)
     around: list[dict[str, Any]] = []
@@ -56,8 +58,34 @@ def items_in(body: bytes, records_at: tuple[str, ...], place: str, *, null_is_em
         raise _misshapen("an array of objects", found, records_at, place)
     if found and not any(isinstance(item, dict) for item in found):
         raise _misshapen("an array of objects", found, records_at, place)
+    if not found:
+        _check_once(body, records_at, place)
     content = _text_of(found, body) if records_at else body
     return Items(len(found), hashlib.sha256(content).hexdigest(), tuple(around))
+
+
+def _check_once(body: bytes, records_at: tuple[str, ...], place: str) -> None:
+    """What leads to an array without items stands there once: of two, the other may have them.
+
+    Of an array with items refine says so; one without is no part that it would see.
+    """
+    twice: set[str] = set()
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice.update(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        return found
+
+    with suppress(RecursionError):
+        json.loads(body.decode("utf-8-sig", "surrogateescape"), object_pairs_hook=members, parse_int=str)
+    for key in records_at:
+        if key in twice:
+            raise ContractError(
+                f"{key!r} stands twice in one object, and which of them has the rows is unknown",
+                place=place,
+                remedy="report it to whoever runs the API; nothing of it was taken",
+            )
 
 
 def _tells_an_error(envelope: dict[str, Any]) -> bool:

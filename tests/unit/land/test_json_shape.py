@@ -173,3 +173,20 @@ def test_items_that_are_nested_too_deeply_to_be_written_are_told_apart_by_the_bo
     bodies = [b'{"rows":[{"a":1}],"n":%d}' % n for n in range(2)]
     monkeypatch.setattr(json, "dumps", refuse)
     assert len({items_in(body, ("rows",), "here").sha256 for body in bodies}) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data":[{"id":1}],"data":[]}',
+        b'{"d":{"x":[{"id":1}]},"d":{"data":[]},"data":[],"data":[]}',
+        b'\xef\xbb\xbf{"data":[{"id":1}],"\\u0064ata":[]}',
+    ],
+)
+def test_an_empty_array_whose_key_stands_twice_is_no_empty_listing(body):
+    with pytest.raises(ContractError, match="'data' stands twice"):
+        items_in(body, ("data",), "here")
+
+
+def test_other_keys_may_stand_twice_around_an_empty_array():
+    assert items_in(b'{"a":1,"a":2,"data":[]}', ("data",), "here").number == 0
