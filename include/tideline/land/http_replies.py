@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from urllib3 import exceptions as u3
+from urllib3.util.request import ACCEPT_ENCODING
 
 from tideline.errors import SettingsError, SourceRefusedError, SourceUnavailableError, TidelineError
 
@@ -26,6 +27,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT = frozenset({408, 425, 429})
 _NEVER = frozenset({501, 505})
 """Server errors that say the server will never do this."""
+_UNREADABLE = frozenset({"br", "zstd", "compress", "x-compress"}) - set(ACCEPT_ENCODING.split(","))
+"""Compressions that this urllib3 leaves as they are; other names, such as `aws-chunked`, mean none."""
 _EXCERPT_BYTES = 200
 _LONGEST_WAIT_SECONDS = 1e9
 
@@ -94,9 +97,12 @@ def check(url: str, response: BaseHTTPResponse, headers: Mapping[str, str], *, c
 
     Raises:
         SourceUnavailableError: 408, 425, 429, a 403 that is a rate limit and the server errors that may pass.
-        SourceRefusedError: Any other status but 200, and 304 where it answers a condition.
+        SourceRefusedError: Any other status but 200, and 304 where it answers a condition; or the body is
+            compressed in a way that cannot be undone here.
     """
     status = response.status
+    if status == _OK:
+        _check_readable(url, headers)
     if status == _OK or (status == NOT_MODIFIED and conditional):
         return
     found = f"status {status}{_excerpt(response)}"
@@ -107,6 +113,16 @@ def check(url: str, response: BaseHTTPResponse, headers: Mapping[str, str], *, c
         raise error
     remedy = _REMEDIES.get(status, "look at what the server says, and at path and parameters in the catalog")
     raise _REFUSALS.get(status, SourceRefusedError)(found, place=url, remedy=remedy)
+
+
+def _check_readable(url: str, headers: Mapping[str, str]) -> None:
+    names = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
+    for name in _UNREADABLE.intersection(names):
+        raise SourceRefusedError(
+            f"the body is compressed by {name}, which was not asked for (Accept-Encoding: identity)",
+            place=url,
+            remedy="have the API, or the proxy before it, send this client plain or gzip bodies",
+        )
 
 
 def _is_limit(headers: Mapping[str, str]) -> bool:

@@ -144,6 +144,22 @@ def test_chunks_and_compression_are_undone(session, site, reply):
     assert session.get(session.url_of("/a")).body == b"[1]"
 
 
+@pytest.mark.parametrize("names", ["compress", "gzip, X-Compress"])
+def test_a_compression_that_cannot_be_undone_is_named(session, site, reply, naps, names):
+    site.script = [reply(body=b"\x1f\x9d", headers={"Content-Encoding": names})]
+
+    with pytest.raises(SourceRefusedError, match=r"compressed by (x-)?compress") as refused:
+        session.get(session.url_of("/a"))
+    assert "plain or gzip" in refused.value.remedy
+    assert naps == []
+
+
+def test_an_encoding_that_is_no_compression_is_passed_over(session, site, reply):
+    site.script = [reply(body=b"[1]", headers={"Content-Encoding": "aws-chunked"})]
+
+    assert session.get(session.url_of("/a")).body == b"[1]"
+
+
 def test_a_server_that_is_not_there_is_unavailable(make_session, naps):
     session = make_session("http://127.0.0.1:1")
 
