@@ -167,6 +167,13 @@ def _translated(error: u3.HTTPError, url: str) -> TidelineError:
             place=url,
             remedy="point SSL_CERT_FILE to the certificates of your authority",
         )
+    if isinstance(error, u3.SSLError):
+        return SourceUnavailableError(
+            f"no TLS with this server: {error}",
+            place=url,
+            remedy="if it speaks none, begin the connection's host with http://; else see whether it is up; "
+            "the task retries",
+        )
     if isinstance(error, (u3.LocationValueError, u3.URLSchemeUnknown)):
         return SettingsError(f"{error}", place=url, remedy="correct the host of the connection")
     if isinstance(error, u3.ProxyError):

@@ -617,6 +617,14 @@ def test_a_certificate_is_trusted_by_file_or_environment_or_not_looked_at(
     assert make_session(tls_url).get(tls_url + "/a").body == b'["proxy"'
 
 
+def test_a_server_without_tls_is_told_from_one_that_is_down(make_session, site):
+    """`https` is what a host without a scheme is asked by."""
+    url = site.url.replace("http://", "https://")
+    with pytest.raises(SourceUnavailableError, match="no TLS with this server") as error:
+        make_session(url).get(url + "/a")
+    assert "http://" in error.value.remedy
+
+
 def test_authorities_that_cannot_be_read_are_a_setting(tmp_path):
     broken = tmp_path / "broken.pem"
     broken.write_text("no certificate")
