@@ -117,6 +117,7 @@ def land_dataset(deployment: Deployment, planned: Summary, run_id: str) -> Summa
         part_bytes=deployment.settings.part_bytes,
         deadline_seconds=deployment.settings.deadline_seconds,
     )
+    request.check_over()
     manifest, uri = _land(deployment, dataset, request)
     seconds = round(time.monotonic() - started, 3)
     log.info(

@@ -14,7 +14,7 @@ from tideline.catalog.model import HttpDataset
 from tideline.errors import SettingsError
 from tideline.volume import expectation
 from tideline.warehouse.state import DatasetState
-from tideline.window import HOUR, Window, as_utc, format_instant, hour_of
+from tideline.window import CLOCK_SKEW, HOUR, Window, as_utc, format_instant, hour_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["scheduled", "manual", "backfill"]
 Mode = Literal["scheduled", "exact", "reconcile"]
-
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far a worker's clock may be behind the scheduler's; behind a broken clock windows would lose rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 HOUR = timedelta(hours=1)
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a clock may be behind another machine's; behind a broken one windows would lose rows."""
 
 
 def parse_instant(text: str) -> datetime:

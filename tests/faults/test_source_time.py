@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -15,8 +16,10 @@ from proxy import pass_on, then
 from steps import run
 from survival import attempt
 
+from tideline import pipeline
 from tideline import plan as planning
 from tideline.land import mongodb
+from tideline.land.request import LandRequest
 from tideline.plan import RunRequest
 from tideline.warehouse.state import DatasetState
 from tideline.window import HOUR
@@ -90,7 +93,7 @@ def last_hours(count):
     return (datetime.now(UTC) - T0) // HOUR - count
 
 
-def test_a_stamp_from_the_future_does_not_block_what_comes_after_it(faults, arena):
+def test_a_stamp_from_the_future_does_not_block_what_comes_after_it(faults, arena, monkeypatch):
     lane = arena.lane()
     first = last_hours(1)
     with lane.deployment() as deployment:
@@ -101,6 +104,7 @@ def test_a_stamp_from_the_future_does_not_block_what_comes_after_it(faults, aren
         stamp = (datetime.now(UTC) + timedelta(milliseconds=1)).replace(microsecond=0) + timedelta(seconds=1)
         things(lane).replace_one({"_id": 1}, document(1, stamp, "later, with a right stamp"), upsert=True)
         interval = (T0 + (first + 1) * HOUR, T0 + (first + 4) * HOUR)
+        monkeypatch.setattr(pipeline, "LandRequest", partial(LandRequest, now=lambda: interval[1]))
         run(deployment, replace(lane.request(KIND, first + 1), interval=interval, now=interval[1]))
         after = look(deployment, DATASET)
     assert [found["note"] for found in after.rows] == ["later, with a right stamp 1"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from tideline import pipeline
-from tideline.errors import IntegrityError, SchemaEvolutionError, SettingsError
+from tideline.catalog.model import MongoDataset
+from tideline.errors import IntegrityError, RetriableError, SchemaEvolutionError, SettingsError
 from tideline.merge import merge as merging
+from tideline.plan import PlannedLoad
+from tideline.settings import Settings
+from tideline.window import Window
 
 
 def test_a_table_that_may_not_change_keeps_no_models_from_the_others(monkeypatch, caplog):
@@ -52,3 +57,21 @@ def test_a_connection_that_is_wrong_is_told_with_the_dataset_that_needs_it():
     with pytest.raises(SettingsError, match="not defined") as error:
         pipeline._land(deployment, SimpleNamespace(source="shop", name="orders"), None)
     assert str(error.value).startswith("shop.orders: ")
+
+
+def test_a_window_that_is_not_over_is_not_landed():
+    """By the clock of the worker, whatever that of the scheduler said."""
+    dataset = MongoDataset(
+        name="orders",
+        source="shop",
+        key=("id",),
+        columns=({"name": "id", "type": "int64"},),
+        database="d",
+        collection="c",
+    )
+    catalog = SimpleNamespace(dataset=lambda dataset_id: dataset)
+    deployment = SimpleNamespace(catalog=catalog, settings=Settings())
+    ends = datetime.now(UTC) + timedelta(hours=3)
+    load = PlannedLoad("shop.orders", Window(None, ends), "scheduled")
+    with pytest.raises(RetriableError, match="is not over"):
+        pipeline.land_dataset(deployment, load.to_json(), "run")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import tideline
+from tideline.errors import RetriableError
 from tideline.lake import manifest as manifests
 from tideline.lake.keys import Folder, new_attempt_id, new_range_attempt_id
 from tideline.lake.manifest import Manifest, Part
+from tideline.window import CLOCK_SKEW, format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +62,25 @@ class LandRequest(Generic[D]):
         attempt_id = new_range_attempt_id(part.planned_at, part.number, now)
         folder = Folder(dataset.source, dataset.name, self.window, attempt_id)
         return Attempt(self, folder, part.planned_at)
+
+    def check_over(self) -> None:
+        """Refuse to land by a clock that is behind: rows would count as older than those that they replace.
+
+        Raises:
+            RetriableError: By the clock of this machine, or of what cut the load into ranges, the window is
+                not over.
+        """
+        clock = self.now() if self.part is None else self.part.planned_at
+        if self.window.end <= clock + CLOCK_SKEW:
+            return
+        raise RetriableError(
+            f"the window ends at {format_instant(self.window.end)}, which is not over at "
+            f"{format_instant(clock)} by the clock of the machine that reads it",
+            source=self.dataset.source,
+            dataset=self.dataset.name,
+            place=f"host {platform.node()}",
+            remedy="set that machine's clock (NTP), or let another one land the window",
+        )
 
 
 @dataclass(frozen=True)

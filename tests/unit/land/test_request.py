@@ -9,10 +9,11 @@ import pytest
 
 import tideline
 from tideline.catalog.model import MongoDataset
+from tideline.errors import RetriableError
 from tideline.lake import manifest as manifests
 from tideline.lake.store import Written
 from tideline.land.request import LandRequest, part_of
-from tideline.window import Window
+from tideline.window import CLOCK_SKEW, Window
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 THINGS = MongoDataset(
@@ -52,6 +53,15 @@ def test_without_another_clock_it_is_now():
     attempt = LandRequest(THINGS, Window(None, NOON), "scheduled", "r", "f").begin()
 
     assert before <= attempt.extracted_at <= datetime.now(UTC)
+
+
+def test_a_clock_by_which_the_window_is_not_over_is_wrong(things):
+    """Rows of the hour would be older than those that they replace, and no later window has them."""
+    ends = things.window.end
+    replace(things, now=lambda: ends - CLOCK_SKEW).check_over()
+    late = replace(things, now=lambda: ends - timedelta(hours=3))
+    with pytest.raises(RetriableError, match=r"not over .* by the clock of the machine"):
+        late.check_over()
 
 
 def test_committing_writes_what_it_returns(things, store):
