@@ -6,11 +6,11 @@ The high-water mark is in the ledger alone, and the ledger can be made again fro
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import steps
-from arena import KINDS
+from arena import KINDS, s3_client
 from invariants import check_settled, check_unmoved, look
 
 from tideline import pipeline
@@ -21,6 +21,7 @@ from tideline.replay.rewind import rewind
 from tideline.replay.span import Span
 from tideline.replay.steps import merge_refined, plan_replay, refine_batch
 from tideline.warehouse import names
+from tideline.warehouse.ledger import Ledger
 from tideline.warehouse.names import raw_table
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -196,6 +197,29 @@ def test_a_table_that_is_gone_is_read_anew_after_a_rewind(world):
     found = world.look()
     check_settled(world.faults, found, found, world.lane.truth(world.kind))
     world.faults.tried()
+
+
+@pytest.mark.parametrize("stage", ["raw", "processed"])
+def test_a_manifest_that_was_cut_keeps_no_other_from_being_recovered(world, stage):
+    """Raw: it is named, and what its remedy says helps. Processed: it is made again from raw."""
+    if world.kind != "mongodb":
+        pytest.skip("manifests are the same for all kinds")
+    world.execute("DELETE FROM @ledger WHERE TRUE")
+    store = getattr(world.deployment, stage)
+    prefix = f"{world.lane.dataset_id(world.kind).replace('.', '/')}/"
+    key = [key for key in store.list(prefix) if key.endswith("/_manifest.json")][1]
+    bucket, _, root = store.root.removeprefix("s3://").partition("/")
+    there = {"Bucket": bucket, "Key": f"{root}/{key}"}
+    s3_client(world.lane.servers.s3).put_object(**there, Body=store.read(key)[:200])
+    damaged = int(stage == "raw")
+    world.recover(skipped=damaged)
+    loads = list(Ledger(world.deployment.open_warehouse()).history(*prefix.rstrip("/").split("/")))
+    assert len(loads) == HOURS - damaged
+    if damaged:
+        s3_client(world.lane.servers.s3).delete_object(**there)
+        world.recover()
+        world.run(HOURS)
+        assert world.look().mark == world.healthy.mark + timedelta(hours=1)
 
 
 def test_the_orchestrators_database_is_wiped(world):

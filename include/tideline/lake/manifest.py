@@ -131,7 +131,8 @@ def parse(body: bytes, place: str) -> Manifest:
         raise IntegrityError(
             f"this is not a manifest: {error}",
             place=place,
-            remedy="land the window again; the folder does not count",
+            remedy="put the object back as it was written; if it is lost, delete it: a folder without one "
+            "does not count, and its window can be read again",
         ) from error
 
 

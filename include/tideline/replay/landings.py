@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tideline.errors import IntegrityError
 from tideline.lake import manifest as manifests
 from tideline.lake.listing import committed
 from tideline.lake.ranges import range_of
@@ -73,6 +74,7 @@ def landings(
     *,
     known: Container[str] = (),
     windows: Container[str] | None = None,
+    damaged: dict[str, str] | None = None,
 ) -> tuple[Landing, ...]:
     """Everything that was landed of the dataset in the span, in the order in which the source was read.
 
@@ -82,17 +84,29 @@ def landings(
         span: Those of windows that end in it.
         known: URIs of manifests to leave out; they are not read.
         windows: Ids of the windows to look into; None for all.
+        damaged: Takes what looks like a manifest and is none, with why: then it is left out.
 
     Raises:
-        IntegrityError: Something that looks like a manifest is none.
+        IntegrityError: Something that looks like a manifest is none, and `damaged` is None.
     """
-    found = [
-        _Found.of(manifests.read(raw, raw.uri_of(key)), raw.uri_of(key))
+    uris = (
+        raw.uri_of(key)
         for key, window in committed(raw, dataset.source, dataset.name, span.after, span.until)
         if raw.uri_of(key) not in known and (windows is None or window.window_id in windows)
-    ]
+    )
+    found = [one for uri in uris if (one := _found(raw, uri, damaged)) is not None]
     landed = [*_wholes(found), *_gathered(found)]
     return tuple(sorted(landed, key=lambda landing: (landing.extracted_at, landing.raw_manifest_uri)))
+
+
+def _found(raw: Store, uri: str, damaged: dict[str, str] | None) -> _Found | None:
+    try:
+        return _Found.of(manifests.read(raw, uri), uri)
+    except IntegrityError as error:
+        if damaged is None:
+            raise
+        damaged[uri] = str(error)
+        return None
 
 
 def whole_uri(raw: Store, landing: Landing) -> str:

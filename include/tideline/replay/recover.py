@@ -58,7 +58,7 @@ def recover(
     """
     outcome = Outcome()
     for dataset in datasets:
-        items = unrecorded(deployment, dataset, span).items
+        items = unrecorded(deployment, dataset, span, outcome.skipped).items
         refined = _refined_before(deployment, dataset, span, items)
         refused: list[tuple[Item, str]] = []
         for item in items:
@@ -118,7 +118,11 @@ def _refined_before(
     store, now = deployment.processed, fingerprint(dataset)
     for key, window in committed(store, dataset.source, dataset.name, span.after, span.until):
         if window.window_id in windows:
-            manifest = manifests.read(store, store.uri_of(key))
+            try:
+                manifest = manifests.read(store, store.uri_of(key))
+            except IntegrityError as error:
+                log.warning("its landing is refined again: %s", error)
+                continue
             if manifest.catalog_fingerprint == now and not manifest.details.get("range"):
                 found[str(manifest.details.get("raw_manifest"))] = store.uri_of(key)
     return found

@@ -57,10 +57,11 @@ def in_span(deployment: Deployment, dataset: AnyDataset, span: Span) -> Selectio
     return Selection(tuple(Item(one, one.raw_manifest_uri in book) for one in landed), book.as_of)
 
 
-def unrecorded(deployment: Deployment, dataset: AnyDataset, span: Span = EVERYTHING) -> Selection:
-    """What was landed in the span and is in no load of the ledger."""
+def unrecorded(deployment: Deployment, dataset: AnyDataset, span: Span, damaged: dict[str, str]) -> Selection:
+    """What was landed in the span and is in no load of the ledger; `damaged` takes what is no manifest."""
     book = read_book(deployment.open_warehouse(), dataset)
-    landed = landings(deployment.raw, dataset, span, known=book.entries.keys() | book.ranges)
+    known = book.entries.keys() | book.ranges
+    landed = landings(deployment.raw, dataset, span, known=known, damaged=damaged)
     return Selection(tuple(Item(one, recorded=False) for one in landed), book.as_of)
 
 
