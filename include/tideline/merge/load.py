@@ -17,9 +17,11 @@ from tideline.errors import IntegrityError
 from tideline.lake.scratch import on_disk
 from tideline.warehouse.names import load_table
 from tideline.warehouse.schema import Layout, load_fields
+from tideline.window import CLOCK_SKEW, format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from typing import IO
 
     from tideline.catalog.model import Dataset
@@ -53,15 +55,16 @@ def fill(
     Its columns are `fields`; those of the dataset's processed rows where None.
 
     Raises:
-        IntegrityError: A part is not what the manifest says, or the table does not come to hold its rows.
+        IntegrityError: A part is not what the manifest says, the table does not come to hold its rows, or
+            they were read by a clock that was ahead.
         WarehouseUnavailableError: What went wrong may pass; what was loaded is found again.
         WarehouseRefusedError: It does not pass.
     """
     table = load_table(dataset, load_id, warehouse.settings)
     fields = load_fields(dataset) if fields is None else fields
     layout = Layout(tuple(fields), expires_hours=warehouse.settings.load_table_hours)
-    if warehouse.tables.get(table) is None:
-        warehouse.tables.create(table, layout)
+    made = warehouse.tables.get(table) or warehouse.tables.create(table, layout)
+    _check_clock(manifest, made.created)
     parts = [part for part in manifest.parts if part.records]
     ends = [0, *accumulate(part.records or 0 for part in parts)]
     for _ in range(len(parts) + _SPARE_STEPS):
@@ -78,6 +81,21 @@ def fill(
         dataset=dataset.name,
         place=f"table {table}",
         remedy="does anything else write this table? delete it and clear the merge task",
+    )
+
+
+def _check_clock(manifest: Manifest, made: datetime | None) -> None:
+    """Refuse what was read later than the warehouse made its load table: it would win over reads to come."""
+    read = manifest.extracted_at
+    if made is None or read <= made + CLOCK_SKEW:
+        return
+    raise IntegrityError(
+        f"the source was read at {format_instant(read)} by the clock of the machine that landed it, later "
+        f"than {format_instant(made)}, the warehouse's clock after it",
+        source=manifest.source,
+        dataset=manifest.dataset,
+        place=f"window {manifest.window.window_id}",
+        remedy="set that machine's clock (NTP); the next run lands the window again by itself",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -502,6 +502,25 @@ def test_illegal_change_stops_the_merge_and_nothing_is_loaded(kit, lake, run, th
     with pytest.raises(SchemaEvolutionError, match="CREATE OR REPLACE TABLE"):
         run(other, lake.refined(other, [{"id": 1, "note": 5}]))
     assert things() == [(1, "a")]
+
+
+def test_what_was_read_by_a_clock_that_is_ahead_is_refused(kit, lake, run, things):
+    """It would win over everything that is read until that clock is true."""
+    run(kit.mongo(), lake.refined(kit.mongo(), [{"id": 1, "note": "a"}]))
+    now = datetime.now(UTC)
+    with pytest.raises(
+        IntegrityError, match=r"later than .*, the warehouse's clock after it.*set that machine's clock"
+    ):
+        run(
+            kit.mongo(),
+            lake.refined(kit.mongo(), [{"id": 1, "note": "b"}], extracted_at=now + timedelta(hours=5)),
+        )
+    assert things() == [(1, "a")]
+    run(
+        kit.mongo(),
+        lake.refined(kit.mongo(), [{"id": 1, "note": "c"}], extracted_at=now + timedelta(minutes=1)),
+    )
+    assert things() == [(1, "c")]
 
 
 def test_column_that_is_promoted_from_extra_is_filled_by_refining_again(kit, lake, run, things):
