@@ -94,21 +94,25 @@ def last_hours(count):
 
 
 def test_a_stamp_from_the_future_does_not_block_what_comes_after_it(faults, arena, monkeypatch):
-    lane = arena.lane()
-    first = last_hours(1)
+    lane, first = arena.lane(), last_hours(2)
+
+    def land_at(end):
+        monkeypatch.setattr(pipeline, "LandRequest", partial(LandRequest, now=lambda: end))
+
+    ends = [T0 + (first + number) * HOUR for number in (1, 2)]
     with lane.deployment() as deployment:
         things(lane).insert_one(document(1, datetime(2096, 1, 1, tzinfo=UTC), "from the future"))
+        land_at(ends[0])
         run(deployment, lane.request(KIND, first))
         before = look(deployment, DATASET)
         assert before.loads[0]["future_changes"] == 1
-        stamp = (datetime.now(UTC) + timedelta(milliseconds=1)).replace(microsecond=0) + timedelta(seconds=1)
+        stamp = ends[0] + timedelta(seconds=1)
         things(lane).replace_one({"_id": 1}, document(1, stamp, "later, with a right stamp"), upsert=True)
-        interval = (T0 + (first + 1) * HOUR, T0 + (first + 4) * HOUR)
-        monkeypatch.setattr(pipeline, "LandRequest", partial(LandRequest, now=lambda: interval[1]))
-        run(deployment, replace(lane.request(KIND, first + 1), interval=interval, now=interval[1]))
+        land_at(ends[1])
+        run(deployment, lane.request(KIND, first + 1))
         after = look(deployment, DATASET)
     assert [found["note"] for found in after.rows] == ["later, with a right stamp 1"]
-    assert after.mark == interval[1]
+    assert after.mark == ends[1]
     faults.tried()
 
 
