@@ -56,7 +56,7 @@ def body(verb: str, *arguments: Any) -> Any:
 @task(retry_policy=RETRIES)
 def plan(dataset_id: str | None = None, **context: Any) -> Any:
     """Read the ledger once; dataset id → window. Of one dataset that may be big: its ranges."""
-    from tideline.connections import run_request
+    from tideline.run_form import run_request
 
     request = run_request(context)
     return body("plan_ranges", request, dataset_id) if dataset_id else body("plan_run", request)

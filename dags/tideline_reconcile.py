@@ -55,8 +55,9 @@ def reconcile(dataset_id: str, **context: Any) -> dict[str, Any]:
     """Compare, write the evidence, refine it and merge it."""
     from tideline import connections
     from tideline.reconcile.reconcile import reconcile_dataset
+    from tideline.run_form import filled_form
 
-    params = connections.filled_form(context)
+    params = filled_form(context)
     if params["datasets"] and dataset_id not in params["datasets"]:
         raise AirflowSkipException("not among the datasets of this run")
     with connections.open_deployment() as deployment:
@@ -71,7 +72,7 @@ def reconcile(dataset_id: str, **context: Any) -> dict[str, Any]:
 
 def of_everything(context: dict[str, Any]) -> None:
     """The tests are about the whole warehouse, once there is one; so are the runs that they are part of."""
-    from tideline.connections import filled_form
+    from tideline.run_form import filled_form
 
     params = filled_form(context)
     if params["datasets"] or params["dry_run"]:

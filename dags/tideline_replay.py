@@ -68,8 +68,8 @@ def body(step: str, *arguments: Any) -> Any:
 @task(**STEP)
 def plan(**context: Any) -> dict[str, Any]:
     """Choose the landings; for a shadow, make its table."""
-    from tideline.connections import filled_form
     from tideline.replay.request import ReplayRequest
+    from tideline.run_form import filled_form
 
     now = datetime.now(UTC)
     return body("plan_replay", ReplayRequest.from_params(filled_form(context), now), now)

@@ -7,44 +7,37 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tideline import settings as settings_module
 from tideline.catalog.loader import load_catalog
+from tideline.connection_fields import (
+    EXAMPLES,
+    LAKE,
+    SPARK,
+    WAREHOUSE,
+    base_url,
+    check_extra,
+    check_hosts,
+    headers_of,
+)
 from tideline.errors import SettingsError, StoreUnavailableError, TidelineError, WarehouseUnavailableError
 from tideline.pipeline import Deployment
-from tideline.plan import RunRequest
-from tideline.window import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from airflow.sdk import Connection
 
     from tideline.catalog.model import Source
     from tideline.lake.store import Store
-    from tideline.plan import Kind
     from tideline.settings import Settings
     from tideline.spark.order import Order
     from tideline.warehouse.bigquery import Warehouse
 
-LAKE = "tideline_lake"
-WAREHOUSE = "tideline_warehouse"
-SPARK = "tideline_spark"
 POOL = 32
 """Connections that one S3 client keeps open: the status report asks from two dozen threads."""
-
-_KINDS: dict[str, Kind] = {"scheduled": "scheduled", "backfill": "backfill"}
-_EXAMPLES = {
-    "mongodb": '{"conn_type": "mongo", "host": "mongo.example.com", "login": "…", "password": "…"}',
-    "s3_csv": '{"conn_type": "aws", "login": "…", "password": "…", "extra": {"region_name": "us-east-1"}}',
-    "rest_api": '{"conn_type": "http", "host": "https://api.example.com"}',
-    LAKE: '{"conn_type": "aws", …} for s3:// or {"conn_type": "google_cloud_platform", …} for gs://',
-    SPARK: '{"conn_type": "generic", "extra": {"submit": "dataproc", "region": "…", "image": "…"}}',
-    WAREHOUSE: '{"conn_type": "google_cloud_platform", "extra": {"project": "my-project"}}',
-}
 
 
 @contextmanager
@@ -71,58 +64,6 @@ def open_deployment(settings: Settings | None = None) -> Iterator[Deployment]:
         )
 
 
-def filled_form(context: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The params of an Airflow run. Airflow takes any others too, so that a `dryrun` would be none.
-
-    Raises:
-        SettingsError: The run was given one that its DAG has not.
-    """
-    known = context["dag"].params
-    for name in context["dag_run"].conf or {}:
-        if name not in known:
-            raise SettingsError(
-                f"the run was triggered with {name!r}, which is no param of {context['dag'].dag_id}",
-                remedy=f"trigger it anew with {', '.join(known)}, or without params",
-            )
-    params: Mapping[str, Any] = context["params"]
-    return params
-
-
-def run_request(context: Mapping[str, Any]) -> RunRequest:
-    """What an Airflow run asks for: its type, its interval if it has one, and the params of its form.
-
-    Raises:
-        SettingsError: A window param is not an instant, or a param is none of the form's.
-    """
-    params = filled_form(context)
-    start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    return RunRequest(
-        run_id=context["run_id"],
-        kind=_kind(context["dag_run"].run_type),
-        interval=(start, end) if start and end else None,
-        datasets=tuple(params["datasets"]) or None,
-        window=_override(params["window_start"], params["window_end"]),
-        catch_up=bool(params["catch_up"]),
-        now=datetime.now(UTC),
-    )
-
-
-def _kind(run_type: object) -> Kind:
-    """What made a run. Under a scheduler its type is an enum's member, whose `str` is not its value."""
-    return _KINDS.get(str(getattr(run_type, "value", run_type)), "manual")
-
-
-def _override(start: str | None, end: str | None) -> tuple[datetime, datetime] | None:
-    if start and end:
-        return parse_instant(start), parse_instant(end)
-    if start or end:
-        raise SettingsError(
-            f"only window_{'start' if start else 'end'} is given",
-            remedy="give both ends of the window, or neither",
-        )
-    return None
-
-
 class _Clients:
     """Makes each client once and remembers how to close it."""
 
@@ -145,7 +86,7 @@ class _Clients:
     def _mongo(self, connection: Connection) -> Any:
         from airflow.providers.mongo.hooks.mongo import MongoHook
 
-        _check_hosts(connection)
+        check_hosts(connection)
         with _using(connection.conn_id, "mongodb"):
             hook = MongoHook(mongo_conn_id=connection.conn_id)
             hook.extras.setdefault("serverSelectionTimeoutMS", 20_000)
@@ -158,8 +99,8 @@ class _Clients:
         from tideline.land.http import HttpSession
 
         session = HttpSession(
-            _base_url(connection),
-            headers={key: str(value) for key, value in _headers(connection).items()},
+            base_url(connection),
+            headers={key: str(value) for key, value in headers_of(connection).items()},
             auth=(connection.login, connection.password or "") if connection.login else None,
             deadline_seconds=self._settings.deadline_seconds,
             body_limit_bytes=self._settings.body_bytes,
@@ -204,28 +145,15 @@ def _connection(conn_id: str, role: str) -> Connection:
     except AirflowNotFoundException:
         raise SettingsError(
             f"the Airflow connection {conn_id!r} is not defined, or Airflow cannot read it",
-            remedy=f"create it, or set AIRFLOW_CONN_{conn_id.upper()} to JSON such as {_EXAMPLES[role]}",
+            remedy=f"create it, or set AIRFLOW_CONN_{conn_id.upper()} to JSON such as {EXAMPLES[role]}",
         ) from None
     except (ValueError, json.JSONDecodeError) as error:
         raise SettingsError(
             f"the Airflow connection {conn_id!r} cannot be read: {error}",
-            remedy=f"write it as JSON such as {_EXAMPLES[role]}",
+            remedy=f"write it as JSON such as {EXAMPLES[role]}",
         ) from error
-    _check_extra(connection)
+    check_extra(connection)
     return connection
-
-
-def _check_extra(connection: Connection) -> None:
-    """Airflow takes an extra that it cannot read for an empty one: without `tls`, or as another account."""
-    try:
-        is_sound = not connection.extra or isinstance(json.loads(connection.extra), dict)
-    except ValueError:
-        is_sound = False
-    if not is_sound:
-        raise SettingsError(
-            f"the extra of the Airflow connection {connection.conn_id!r} is no JSON object",
-            remedy="correct its quotes, commas and braces",
-        )
 
 
 def _s3_client(connection: Connection) -> Any:
@@ -330,60 +258,10 @@ def _unusable(conn_id: str, role: str, error: Exception) -> TidelineError:
     if not isinstance(error, GoogleAuthError):
         return SettingsError(
             f"the Airflow connection {conn_id!r} cannot be used: {error}",
-            remedy=f"write it as JSON such as {_EXAMPLES[role]}",
+            remedy=f"write it as JSON such as {EXAMPLES[role]}",
         )
     kind = WarehouseUnavailableError if conn_id == WAREHOUSE else StoreUnavailableError
     return kind(
         f"the Airflow connection {conn_id!r} gives no credentials: {error}",
         remedy="give it a key, or its pod an account (Workload Identity); if it has one, retry",
     )
-
-
-def _check_hosts(connection: Connection) -> None:
-    """The hook would look for a server called `none`; a whole URI would be shown, with its password."""
-    if not connection.host:
-        raise _without_host(connection, "mongodb")
-    if "://" in connection.host:
-        raise SettingsError(
-            f"the host of the Airflow connection {connection.conn_id!r} is a whole URI",
-            remedy="give the names of hosts alone, user and password as login and password, and the URI's "
-            f"options as extra; as JSON such as {_EXAMPLES['mongodb']}",
-        )
-
-
-def _base_url(connection: Connection) -> str:
-    host = connection.host or ""
-    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-    if not host:
-        raise _without_host(connection, "rest_api")
-    scheme, _, rest = url.partition("://")
-    end = next((at for at, mark in enumerate(rest) if mark in "/?#"), len(rest))
-    door = f":{connection.port}" if connection.port else ""
-    return f"{scheme}://{rest[:end]}{door}{rest[end:]}"
-
-
-def _without_host(connection: Connection, role: str) -> SettingsError:
-    return SettingsError(
-        f"the Airflow connection {connection.conn_id!r} has no host",
-        remedy=f"write it as JSON such as {_EXAMPLES[role]}",
-    )
-
-
-def _headers(connection: Connection) -> dict[str, Any]:
-    """What is sent along. A token that is left out may get an API's answer to strangers: fewer rows.
-
-    Raises:
-        SettingsError: The extra holds anything else, such as headers that are not under `headers`, where
-            Airflow's own hook has them.
-    """
-    # a form leaves null and false for what nobody has filled in
-    extra = {name: value for name, value in connection.extra_dejson.items() if value not in (None, False, "")}
-    headers = extra.pop("headers", {})
-    if extra or not isinstance(headers, dict):
-        names = ", ".join(map(repr, sorted(extra)))
-        raise SettingsError(
-            f"the extra of the Airflow connection {connection.conn_id!r} has "
-            + (names or "headers that are no JSON object"),
-            remedy='write nothing there but headers, as JSON such as {"headers": {"Authorization": "…"}}',
-        )
-    return headers

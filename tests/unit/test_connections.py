@@ -10,8 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import Connection
-from airflow.sdk.api.datamodels._generated import DagRunType
 from airflow.sdk.exceptions import AirflowException
 
 from tideline import connections
@@ -160,43 +158,6 @@ def test_an_application_is_made_by_the_operator_of_the_provider() -> None:
     assert made.template_spec["spark"]["spec"]["image"] == "spark:1"
 
 
-@pytest.mark.parametrize(
-    ("run_type", "kind"),
-    [
-        ("scheduled", "scheduled"),
-        (DagRunType.SCHEDULED, "scheduled"),  # what a task is given under a scheduler
-        (DagRunType.BACKFILL, "backfill"),
-        (DagRunType.MANUAL, "manual"),
-        (DagRunType.ASSET_TRIGGERED, "manual"),
-    ],
-)
-def test_a_run_is_of_the_kind_that_made_it(run_type: Any, kind: str) -> None:
-    context = run_context(SimpleNamespace(run_type=run_type, conf={}))
-    assert connections.run_request(context).kind == kind
-
-
-def run_context(dag_run: Any) -> dict[str, Any]:
-    """What Airflow gives a task of a run: what it was triggered with joins the params, known or not."""
-    params = {"datasets": [], "window_start": None, "window_end": None, "catch_up": False}
-    dag = SimpleNamespace(dag_id="tideline_hourly", params=params)
-    return {"run_id": "r", "params": params | (dag_run.conf or {}), "dag": dag, "dag_run": dag_run}
-
-
-@pytest.mark.parametrize("conf", [None, {}, {"catch_up": True}])
-def test_a_run_is_asked_what_it_was_triggered_with(conf: Any) -> None:
-    context = run_context(SimpleNamespace(run_type=DagRunType.MANUAL, conf=conf))
-    assert connections.run_request(context).catch_up is bool(conf)
-
-
-def test_what_is_no_param_is_not_passed_over() -> None:
-    """A whole hour would be read for `dataset`, and rows deleted for `dryrun`."""
-    conf = {"dataset": ["shop_mongodb.orders"]}
-    context = run_context(SimpleNamespace(run_type=DagRunType.MANUAL, conf=conf))
-    with pytest.raises(SettingsError, match="'dataset', which is no param of tideline_hourly") as error:
-        connections.run_request(context)
-    assert "trigger it anew with datasets, window_start" in str(error.value.remedy)
-
-
 def open_mongodb(deployment: Any) -> None:
     deployment.open_source(SimpleNamespace(connection="tideline_mongodb", kind="mongodb"))
 
@@ -233,21 +194,6 @@ def test_a_password_in_a_mongodb_host_is_not_shown(monkeypatch: Any, host: str |
         open_mongodb(made)
     assert "hunter2" not in f"{error.value}{error.value.__cause__}"
     assert "such as" in str(error.value.remedy)
-
-
-@pytest.mark.parametrize(
-    ("fields", "url"),
-    [
-        ({"host": "https://api.example.com/v2", "port": 8443}, "https://api.example.com:8443/v2"),
-        ({"host": "api.example.com", "schema": "http", "port": 80}, "http://api.example.com:80"),
-        ({"host": "https://u:p@api.example.com/a/b/"}, "https://api.example.com/a/b/"),
-    ],
-)
-def test_the_port_of_an_api_stands_before_its_path(monkeypatch: Any, fields: Any, url: str) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_ACME_API", json.dumps({"conn_type": "http", **fields}))
-    with connections.open_deployment(Settings()) as made:
-        session = made.open_source(SimpleNamespace(connection="acme_api", kind="rest_api"))
-    assert session.base_url == url
 
 
 def open_api(deployment: Any) -> Any:
@@ -322,17 +268,3 @@ def test_credentials_that_are_not_there_yet_may_come(monkeypatch: Any) -> None:
         ),
     ):
         deployment.open_warehouse()
-
-
-@pytest.mark.parametrize(
-    ("host", "port", "url"),
-    [
-        ("api.invalid", None, "https://api.invalid"),
-        ("http://api.invalid", 8080, "http://api.invalid:8080"),
-        ("https://api.invalid/v1", 8443, "https://api.invalid:8443/v1"),
-        ("api.invalid/v1/?key=a:b", 8443, "https://api.invalid:8443/v1/?key=a:b"),
-        ("http://[::1]?key=k", 8080, "http://[::1]:8080?key=k"),
-    ],
-)
-def test_a_port_belongs_to_the_host_whatever_follows_it(host: str, port: int | None, url: str) -> None:
-    assert connections._base_url(Connection(conn_id="api", conn_type="http", host=host, port=port)) == url

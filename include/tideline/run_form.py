@@ -1,0 +1,69 @@
+"""What an Airflow run asks for, from the context of its tasks. Knows params, not Airflow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tideline.errors import SettingsError
+from tideline.plan import RunRequest
+from tideline.window import parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tideline.plan import Kind
+
+_KINDS: dict[str, Kind] = {"scheduled": "scheduled", "backfill": "backfill"}
+
+
+def filled_form(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The params of an Airflow run. Airflow takes any others too, so that a `dryrun` would be none.
+
+    Raises:
+        SettingsError: The run was given one that its DAG has not.
+    """
+    known = context["dag"].params
+    for name in context["dag_run"].conf or {}:
+        if name not in known:
+            raise SettingsError(
+                f"the run was triggered with {name!r}, which is no param of {context['dag'].dag_id}",
+                remedy=f"trigger it anew with {', '.join(known)}, or without params",
+            )
+    params: Mapping[str, Any] = context["params"]
+    return params
+
+
+def run_request(context: Mapping[str, Any]) -> RunRequest:
+    """What an Airflow run asks for: its type, its interval if it has one, and the params of its form.
+
+    Raises:
+        SettingsError: A window param is not an instant, or a param is none of the form's.
+    """
+    params = filled_form(context)
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    return RunRequest(
+        run_id=context["run_id"],
+        kind=_kind(context["dag_run"].run_type),
+        interval=(start, end) if start and end else None,
+        datasets=tuple(params["datasets"]) or None,
+        window=_override(params["window_start"], params["window_end"]),
+        catch_up=bool(params["catch_up"]),
+        now=datetime.now(UTC),
+    )
+
+
+def _kind(run_type: object) -> Kind:
+    """What made a run. Under a scheduler its type is an enum's member, whose `str` is not its value."""
+    return _KINDS.get(str(getattr(run_type, "value", run_type)), "manual")
+
+
+def _override(start: str | None, end: str | None) -> tuple[datetime, datetime] | None:
+    if start and end:
+        return parse_instant(start), parse_instant(end)
+    if start or end:
+        raise SettingsError(
+            f"only window_{'start' if start else 'end'} is given",
+            remedy="give both ends of the window, or neither",
+        )
+    return None

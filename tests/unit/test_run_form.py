@@ -1,0 +1,51 @@
+"""What a run asks for: by what made it, and by its form, of which nothing is passed over."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.api.datamodels._generated import DagRunType
+
+from tideline.errors import SettingsError
+from tideline.run_form import run_request
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.mark.parametrize(
+    ("run_type", "kind"),
+    [
+        ("scheduled", "scheduled"),
+        (DagRunType.SCHEDULED, "scheduled"),  # what a task is given under a scheduler
+        (DagRunType.BACKFILL, "backfill"),
+        (DagRunType.MANUAL, "manual"),
+        (DagRunType.ASSET_TRIGGERED, "manual"),
+    ],
+)
+def test_a_run_is_of_the_kind_that_made_it(run_type: Any, kind: str) -> None:
+    context = run_context(SimpleNamespace(run_type=run_type, conf={}))
+    assert run_request(context).kind == kind
+
+
+def run_context(dag_run: Any) -> dict[str, Any]:
+    """What Airflow gives a task of a run: what it was triggered with joins the params, known or not."""
+    params = {"datasets": [], "window_start": None, "window_end": None, "catch_up": False}
+    dag = SimpleNamespace(dag_id="tideline_hourly", params=params)
+    return {"run_id": "r", "params": params | (dag_run.conf or {}), "dag": dag, "dag_run": dag_run}
+
+
+@pytest.mark.parametrize("conf", [None, {}, {"catch_up": True}])
+def test_a_run_is_asked_what_it_was_triggered_with(conf: Any) -> None:
+    context = run_context(SimpleNamespace(run_type=DagRunType.MANUAL, conf=conf))
+    assert run_request(context).catch_up is bool(conf)
+
+
+def test_what_is_no_param_is_not_passed_over() -> None:
+    """A whole hour would be read for `dataset`, and rows deleted for `dryrun`."""
+    conf = {"dataset": ["shop_mongodb.orders"]}
+    context = run_context(SimpleNamespace(run_type=DagRunType.MANUAL, conf=conf))
+    with pytest.raises(SettingsError, match="'dataset', which is no param of tideline_hourly") as error:
+        run_request(context)
+    assert "trigger it anew with datasets, window_start" in str(error.value.remedy)
