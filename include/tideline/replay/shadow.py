@@ -162,8 +162,12 @@ def swap(
     with leased(warehouse, live, str(shadow.table)):
         warehouse.copy(live, before, key=str(before), replace=False)
         set_expiry(warehouse, before, now + timedelta(days=keep_days))
+        set_expiry(
+            warehouse, shadow.table, None
+        )  # a swap that ends halfway leaves no live table that expires
         warehouse.copy(shadow.table, live, key=f"{shadow.table} as {live}", replace=True)
     set_expiry(warehouse, live, None)
+    set_expiry(warehouse, shadow.table, now + timedelta(days=keep_days))
     log.info("%s took the place of %s; what was there is kept as %s", shadow.table, live, before)
     return before
 
@@ -178,6 +182,9 @@ def settle(
 ) -> Outcome:
     """After the swap: enter what the shadow was built from into the ledger, merge what it does not have.
 
+    A landing that nobody has merged yet, and whose bytes are damaged, holds nothing up: it was not in the old
+    table either.
+
     Args:
         deployment: The lake and the warehouse.
         shadow: Which shadow.
@@ -191,11 +198,26 @@ def settle(
     missing = [
         item for item in _missing(deployment, shadow, items) if item.landing.raw_manifest_uri not in have
     ]
-    refined = refine_items(deployment, missing, run_id, step)
-    late = merge_all(refined, lambda summary: merge_live(deployment, summary, run_id), step)
+    late = _merge_late(deployment, [item for item in missing if item.recorded], run_id, step)
     for summary in done:
         _record(deployment, summary, run_id)
-    return late
+    outcomes = [late.to_json()]
+    for item in missing:
+        if not item.recorded:
+            try:
+                outcomes.append(_merge_late(deployment, [item], run_id, step).to_json())
+            except IntegrityError as error:
+                uri = item.landing.raw_manifest_uri
+                log.warning("%s is not merged, as before: %s", uri, error)
+                outcomes.append(Outcome(skipped={uri: str(error)}).to_json())
+    return Outcome.joined(outcomes)
+
+
+def _merge_late(
+    deployment: Deployment, items: list[Item], run_id: str, step: Callable[[str], None]
+) -> Outcome:
+    refined = refine_items(deployment, items, run_id, step)
+    return merge_all(refined, lambda summary: merge_live(deployment, summary, run_id), step)
 
 
 def _record(deployment: Deployment, handed_over: Mapping[str, Any], run_id: str) -> None:
