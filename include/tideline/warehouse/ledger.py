@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from google.cloud.bigquery.table import Row
+
     from tideline.catalog.model import Dataset
     from tideline.warehouse.bigquery import Parameter, Warehouse
     from tideline.warehouse.objects import LandedObject
@@ -73,49 +75,41 @@ class Ledger:
 
     def find(self, source: str, dataset: str, load_id: str) -> LedgerRow | None:
         """The row of that load, or None where it has not committed."""
-        rows = self._warehouse.rows(
-            f"SELECT {', '.join(_COLUMNS)} FROM {self._table.sql}\n"  # noqa: S608 - the name is quoted
-            "WHERE source = @source AND dataset = @dataset AND load_id = @load_id\n"
-            "ORDER BY committed_at LIMIT 1",
-            kind="ledger",
-            labels={"source": source, "dataset": dataset},
-            parameters=[
-                bigquery.ScalarQueryParameter("source", "STRING", source),
-                bigquery.ScalarQueryParameter("dataset", "STRING", dataset),
-                bigquery.ScalarQueryParameter("load_id", "STRING", load_id),
-            ],
-        )
+        rest = "AND load_id = @load_id\nORDER BY committed_at LIMIT 1"
+        rows = self._of_dataset(source, dataset, ", ".join(_COLUMNS), rest, load_id=load_id)
         return next((LedgerRow(**dict(row.items())) for row in rows), None)
 
     def loads_with_rows(self, source: str, dataset: str) -> int:
         """How many loads brought rows into the dataset's table."""
-        (row,) = self._warehouse.rows(
-            f"SELECT COUNT(*) AS n FROM {self._table.sql}\n"  # noqa: S608 - the name is quoted
-            "WHERE source = @source AND dataset = @dataset AND refined > 0",
-            kind="ledger",
-            labels={"source": source, "dataset": dataset},
-            parameters=[
-                bigquery.ScalarQueryParameter("source", "STRING", source),
-                bigquery.ScalarQueryParameter("dataset", "STRING", dataset),
-            ],
-        )
+        (row,) = self._of_dataset(source, dataset, "COUNT(*) AS n", "AND refined > 0")
         return int(row["n"])
 
     def history(self, source: str, dataset: str) -> Iterator[LedgerRow]:
         """Every row of the dataset, as it was committed one after another; streamed in pages."""
-        rows = self._warehouse.rows(
-            f"SELECT {', '.join(_COLUMNS)} FROM {self._table.sql}\n"  # noqa: S608 - the name is quoted
-            "WHERE source = @source AND dataset = @dataset\n"
-            "ORDER BY committed_at, load_id",
+        rest = "ORDER BY committed_at, load_id"
+        rows = self._of_dataset(source, dataset, ", ".join(_COLUMNS), rest, page_size=PAGE_ROWS)
+        return (LedgerRow(**dict(row.items())) for row in rows)
+
+    def _of_dataset(
+        self,
+        source: str,
+        dataset: str,
+        columns: str,
+        rest: str,
+        *,
+        page_size: int | None = None,
+        **named: str,
+    ) -> Iterator[Row]:
+        """These columns of a dataset's rows; `rest` follows its condition and may speak of `named`."""
+        texts = {"source": source, "dataset": dataset, **named}
+        return self._warehouse.rows(
+            f"SELECT {columns} FROM {self._table.sql}\n"  # noqa: S608 - the name is quoted
+            f"WHERE source = @source AND dataset = @dataset\n{rest}",
             kind="ledger",
             labels={"source": source, "dataset": dataset},
-            parameters=[
-                bigquery.ScalarQueryParameter("source", "STRING", source),
-                bigquery.ScalarQueryParameter("dataset", "STRING", dataset),
-            ],
-            page_size=PAGE_ROWS,
+            parameters=[bigquery.ScalarQueryParameter(name, "STRING", text) for name, text in texts.items()],
+            page_size=page_size,
         )
-        return (LedgerRow(**dict(row.items())) for row in rows)
 
     def record(self, row: LedgerRow) -> LedgerRow:
         """Commit a load; once committed its row stays as it is.
