@@ -161,6 +161,7 @@ def _airbyte(s3_endpoint: str) -> Entrant:
         "DO_NOT_TRACK": "1",
         "HOME": "{folder}",
         "AIRBYTE_LOGGING_ROOT": "{folder}",
+        "AIRBYTE_CACHE_ROOT": "{folder}",
     }
     missing = found.missing or peers.install("source-s3")
     return replace(found, missing=missing, task=replace(found.task, environment=quiet))
