@@ -92,7 +92,7 @@ class Lake:
     def spread(self, order: Order) -> Manifest | None:
         """The newest that a job committed of the landing."""
         landed = manifests.read(self.stages.raw, order.raw_manifest_uri)
-        uri = parts.find(self.stages.processed, landed, order.raw_manifest_uri)
+        uri = parts.find(self.stages.processed, landed, order)
         return None if uri is None else manifests.read(self.stages.processed, uri)
 
     def assert_same(self, alone: Manifest, spread: Manifest, count: int) -> int:

@@ -52,20 +52,23 @@ def refine_on_spark(
             **where,
         )
     settings = deployment.settings
-    deployment.submit_spark(
-        Order(
-            dataset=dataset,
-            raw_manifest_uri=raw_manifest_uri,
-            run_id=run_id,
-            raw_uri=settings.raw_uri,
-            processed_uri=settings.processed_uri,
-            quarantine_uri=settings.quarantine_uri,
-            decoder=settings.decoder,
-            object_bytes=settings.object_bytes,
-        )
+    order = Order(
+        dataset=dataset,
+        raw_manifest_uri=raw_manifest_uri,
+        run_id=run_id,
+        raw_uri=settings.raw_uri,
+        processed_uri=settings.processed_uri,
+        quarantine_uri=settings.quarantine_uri,
+        decoder=settings.decoder,
+        object_bytes=settings.object_bytes,
     )
+    deployment.submit_spark(order)
     landed = manifests.read(deployment.raw, raw_manifest_uri)
-    uri = parts.find(deployment.processed, landed, raw_manifest_uri)
+    uri = parts.find(deployment.processed, landed, order)
     if uri is None:
-        raise SparkError("the Spark job ended well and committed nothing", remedy="see its log", **where)
+        raise SparkError(
+            "the Spark job ended well and committed nothing for this order",
+            remedy="see its log; is its image of the same version as Airflow's?",
+            **where,
+        )
     return manifests.read(deployment.processed, uri), uri

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from tideline.catalog.loader import fingerprint
 from tideline.lake import keys
 from tideline.lake import manifest as manifests
 from tideline.lake.ranges import Range
@@ -80,13 +81,18 @@ def gather(order: Order, refined: Sequence[tuple[Manifest, str]], stages: Stages
     return commit_whole(stages.processed, refined, quarantine_uri=evidence, distributed=ENGINE)
 
 
-def find(processed: Store, landed: Manifest, raw_manifest_uri: str) -> str | None:
-    """The newest manifest that a job committed for this landing; None where none did."""
+def find(processed: Store, landed: Manifest, order: Order) -> str | None:
+    """The newest manifest that a job committed for this order; None where none did.
+
+    One of another run does not count, nor of another declaration: its rows are not what was asked for.
+    """
+    wanted = (ENGINE, order.raw_manifest_uri, order.run_id, fingerprint(order.dataset))
     prefix = keys.window_prefix(landed.source, landed.dataset, landed.window)
     found = sorted(key for key in processed.list(prefix) if key.endswith(f"/{keys.MANIFEST}"))
     for uri in map(processed.uri_of, reversed(found)):
-        details = manifests.read(processed, uri).details
-        if details.get("distributed") == ENGINE and details.get("raw_manifest") == raw_manifest_uri:
+        manifest = manifests.read(processed, uri)
+        said = (manifest.details.get("distributed"), manifest.details.get("raw_manifest"))
+        if (*said, manifest.run_id, manifest.catalog_fingerprint) == wanted:
             return uri
     return None
 

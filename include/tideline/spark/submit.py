@@ -6,6 +6,7 @@ not know the clients of clusters (`tideline.connections`).
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -49,10 +50,15 @@ def mode_of(extra: Mapping[str, Any]) -> str:
 
 
 def name_of(order: Order, attempt: int) -> str:
-    """A name for the job; another for each try, as a retry would else attach to the batch that failed."""
+    """A name for the job; another for each order and each try.
+
+    Dataproc attaches to a batch that has the name already, however old: a retry to the one that failed, a
+    replay to the one that refined the landing by another catalog.
+    """
     tail = re.sub(r"[^a-z0-9]+", "-", order.raw_manifest_uri.rsplit("/", 2)[-2].lower())[-24:].strip("-")
     head = re.sub(r"[^a-z0-9]+", "-", order.dataset.dataset_id.lower())
-    ending = f"-{tail}-{attempt}"
+    digest = hashlib.sha256(order.encode().encode()).hexdigest()[:8]
+    ending = f"-{tail}-{digest}-{attempt}"
     return f"tideline-{head}"[: LONGEST_NAME - len(ending)].rstrip("-") + ending
 
 

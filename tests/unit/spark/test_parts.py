@@ -56,7 +56,7 @@ def test_ranges_of_two_jobs_are_not_mixed(order, stages):
 def test_a_part_that_is_missing_is_noticed(order, stages):
     with pytest.raises(IntegrityError, match="3 ranges"):
         parts.gather(order, refined(order, stages)[:2], stages)
-    assert parts.find(stages.processed, _landed(order, stages), order.raw_manifest_uri) is None
+    assert parts.find(stages.processed, _landed(order, stages), order) is None
 
 
 def test_too_many_refusals_of_all_parts_together(order, stages):
@@ -64,7 +64,7 @@ def test_too_many_refusals_of_all_parts_together(order, stages):
     with pytest.raises(ContractError, match="2 of 6 records"):
         parts.gather(strict, refined(strict, stages), stages)
     assert [key for key in stages.quarantine.list("") if "-whole-" in key]
-    assert parts.find(stages.processed, _landed(order, stages), order.raw_manifest_uri) is None
+    assert parts.find(stages.processed, _landed(order, stages), order) is None
 
 
 def test_rows_that_were_picked_out_have_no_threshold(order, stages):
@@ -92,8 +92,10 @@ def test_the_newest_of_the_landing_is_found_and_no_other(order, stages):
     landed = _landed(order, stages)
     parts.gather(order, refined(order, stages), stages)
     _, newer = parts.gather(order, refined(order, stages, NOW.replace(minute=2)), stages)
-    assert parts.find(stages.processed, landed, order.raw_manifest_uri) == newer
-    assert parts.find(stages.processed, landed, "s3://raw/another") is None
+    assert parts.find(stages.processed, landed, order) == newer
+    wider = order.dataset.model_copy(update={"columns": order.dataset.columns[:1]})
+    for other in ({"raw_manifest_uri": "s3://raw/another"}, {"run_id": "another"}, {"dataset": wider}):
+        assert parts.find(stages.processed, landed, replace(order, **other)) is None
 
 
 def _landed(order, stages):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tideline import pipeline, spark
+from tideline.catalog.loader import fingerprint
 from tideline.errors import SettingsError, SparkError
 from tideline.lake import manifest as manifests
 from tideline.settings import Settings
 from tideline.spark import parts
 from tideline.spark.parts import gather, parts_of, refine_part
+from tideline.spark.submit import name_of
 from tideline.summaries import landed_as
 
 BIG = {"raw_bytes": 100, "parts": 3}
@@ -31,6 +34,13 @@ BIG = {"raw_bytes": 100, "parts": 3}
 def test_big_landings_go_to_spark(landed, wanted, dataset):
     assert spark.wanted(dataset, landed) is wanted
     assert not spark.wanted(dataset.model_copy(update={"engine": "worker"}), landed)
+
+
+def run_job(given, stages):
+    """What a job does, without Spark."""
+    found = manifests.read(stages.raw, given.raw_manifest_uri)
+    each = parts_of(found, given.raw_manifest_uri, found.extracted_at)
+    gather(given, [refine_part(given, part, stages) for part in each], stages)
 
 
 @pytest.fixture
@@ -57,15 +67,32 @@ def test_the_task_returns_what_the_job_committed(deployment, landed, stages, ord
     def submit(given):
         assert (given.raw_manifest_uri, given.run_id) == (order.raw_manifest_uri, "run")
         assert given.processed_uri == "s3://processed"
-        found = manifests.read(stages.raw, given.raw_manifest_uri)
-        each = parts_of(found, given.raw_manifest_uri, found.extracted_at)
-        gather(given, [refine_part(given, part, stages) for part in each], stages)
+        run_job(given, stages)
 
     refined = pipeline.refine_dataset(deployment(submit), landed, "run")
     assert (refined["refined"], refined["quarantined"], refined["landed"]) == (4, 2, 6)
     assert refined["processed_manifest_uri"] == parts.find(
-        stages.processed, manifests.read(stages.raw, order.raw_manifest_uri), order.raw_manifest_uri
+        stages.processed, manifests.read(stages.raw, order.raw_manifest_uri), order
     )
+
+
+def test_a_replay_by_another_catalog_is_not_what_was_refined_before(deployment, landed, stages, dataset):
+    batches = set()
+
+    def attach_or_run(given):  # as Dataproc does
+        if (name := name_of(given, 1)) not in batches:
+            batches.add(name)
+            run_job(given, stages)
+
+    before = pipeline.refine_dataset(deployment(attach_or_run), landed, "hourly")
+    made = deployment(attach_or_run)
+    narrow = dataset.model_copy(update={"columns": dataset.columns[:1]})
+    after = pipeline.refine_dataset(
+        replace(made, catalog=SimpleNamespace(dataset=lambda _: narrow)), landed, "replay"
+    )
+    read = [manifests.read(stages.processed, each["processed_manifest_uri"]) for each in (before, after)]
+    assert [found.catalog_fingerprint for found in read] == [fingerprint(dataset), fingerprint(narrow)]
+    assert [found.run_id for found in read] == ["hourly", "replay"]
 
 
 def test_small_landings_stay_with_the_worker(deployment, landed):
