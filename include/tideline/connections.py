@@ -206,7 +206,11 @@ def _submit_spark(order: Order) -> None:
 
 
 def _operator(mode: str, order: Order, extra: dict[str, Any], name: str) -> Any:
-    """The provider's operator, used as a client: it submits, waits, and shows the driver's log."""
+    """The provider's operator, used as a client: it submits, waits, and shows the driver's log.
+
+    It is told not to defer, whatever Airflow's configuration says (the task that would be resumed is ours and
+    not the operator), nor to take up a driver that runs or ended for this task: that may be of another order.
+    """
     from tideline.spark import submit
 
     if mode == "dataproc":
@@ -220,6 +224,7 @@ def _operator(mode: str, order: Order, extra: dict[str, Any], name: str) -> Any:
             project_id=extra.get("project", PROVIDE_PROJECT_ID),
             batch_id=name,
             batch=submit.dataproc_batch(order, extra),
+            deferrable=False,
         )
     from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
 
@@ -230,6 +235,8 @@ def _operator(mode: str, order: Order, extra: dict[str, Any], name: str) -> Any:
         template_spec={"spark": submit.spark_application(order, extra, name)},
         get_logs=True,
         delete_on_termination=True,
+        deferrable=False,
+        reattach_on_restart=False,
     )
 
 

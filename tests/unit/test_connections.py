@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.google.cloud.operators.dataproc import DataprocCreateBatchOperator
 from airflow.sdk.exceptions import AirflowException
 
 from tideline import connections
@@ -148,6 +150,15 @@ def test_a_batch_is_made_by_the_operator_of_the_provider() -> None:
     assert made.batch["runtime_config"]["container_image"] == "spark:1"
 
 
+def test_a_batch_is_waited_for_where_airflow_defers_by_default(monkeypatch: Any) -> None:
+    """The task that Airflow would resume is `refine`, which is not the operator."""
+    defaults = inspect.unwrap(DataprocCreateBatchOperator.__init__).__kwdefaults__
+    monkeypatch.setitem(defaults, "deferrable", True)
+    extra = {"region": "europe-west1", "project": "acme", "image": "spark:1"}
+
+    assert connections._operator("dataproc", spark_order(), extra, "tideline-x-1").deferrable is False
+
+
 def test_an_application_is_made_by_the_operator_of_the_provider() -> None:
     pytest.importorskip(
         "airflow.providers.cncf.kubernetes", reason="the provider is in the image only (extra: cluster)"
@@ -156,6 +167,7 @@ def test_an_application_is_made_by_the_operator_of_the_provider() -> None:
 
     assert type(made).__name__ == "SparkKubernetesOperator"
     assert made.template_spec["spark"]["spec"]["image"] == "spark:1"
+    assert (made.deferrable, made.reattach_on_restart) == (False, False)
 
 
 def open_mongodb(deployment: Any) -> None:
