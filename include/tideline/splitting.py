@@ -105,7 +105,7 @@ def whole_load(deployment: Deployment, refined: Summary | Sequence[Summary]) -> 
         **{key: value for key, value in each[0].items() if key != "range"},
         **{key: sum(summary.get(key) or 0 for summary in each) for key in _SUMS},
         **{key: round(sum(summary.get(key) or 0.0 for summary in each), 3) for key in _SECONDS},
-        "drift": sorted({path for summary in each for path in summary.get("drift") or ()}),
+        "drift": sorted(manifest.details.get("drift") or {}),
         "ranges": len(each),
         "raw_manifest_uri": raw_uri,
         "processed_manifest_uri": uri,

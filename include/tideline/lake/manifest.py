@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 FORMAT = "tideline.manifest.v1"
 MOST_PARTITIONS = 10_000
 """How many partitions a processed manifest lists that its rows touch; no table of BigQuery has more."""
+MOST_DRIFT_PATHS = 1_000
+"""How many paths it counts one by one by which records differ from their declaration, and"""
+OTHER_PATHS = "…"
+"""under which the others count together: fields that are named after data would be without end."""
+MOST_REFUSED_KEYS = 1_000
+"""How many keys of refused records it lists; with more, none are known."""
 Stage = Literal["raw", "processed", "quarantine"]
 
 

@@ -106,11 +106,18 @@ def _cursor(each: Sequence[Details | None]) -> Details | None:
 
 
 def _drift(each: Sequence[Details | None]) -> Details:
+    """No more paths than one attempt would count: the ledger's row has them all."""
     joined: Details = {}
+    most = manifests.MOST_DRIFT_PATHS
     for drift in each:
         for path, found in (drift or {}).items():
-            known = joined.get(path, {**found, "count": 0})
-            joined[path] = {**known, "count": known["count"] + found["count"]}
+            if path in joined or len(joined) < most:
+                named, first = path, found
+            else:
+                named = manifests.OTHER_PATHS
+                first = {**found, "example": f"more than {most} paths", "kind": "new_field"}
+            known = joined.get(named, {**first, "count": 0})
+            joined[named] = {**known, "count": known["count"] + found["count"]}
     return joined
 
 
@@ -137,9 +144,10 @@ def _source(each: Sequence[Details | None]) -> Details:
 
 
 def _refused_keys(each: Sequence[list[list[str]] | None]) -> list[list[str]] | None:
-    """All of them; None, not known, where one is not known."""
+    """All of them; None, not known, where one is not known or they are too many for a statement."""
     known = [keys for keys in each if keys is not None]
-    return [key for keys in known for key in keys] if len(known) == len(each) else None
+    joined = [key for keys in known for key in keys]
+    return joined if len(known) == len(each) and len(joined) <= manifests.MOST_REFUSED_KEYS else None
 
 
 def _reasons(each: Sequence[dict[str, int] | None]) -> dict[str, int]:

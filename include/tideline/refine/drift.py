@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tideline.lake.manifest import MOST_DRIFT_PATHS, OTHER_PATHS
 from tideline.refine.contract import MISSING_COLUMN
 from tideline.refine.csv import EMPTY_OBJECT
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from tideline.catalog.model import AnyDataset
     from tideline.refine.contract import Decoded, Reject
 
-MAX_DRIFT_PATHS = 1000
-"""Paths of an attempt that are counted one by one."""
-OTHER_PATHS = "…"
 CHANGED_TYPE = "(changed type) "
 """How the path of a declared column begins whose values are of another type; no undeclared field is meant."""
 MIN_ROWS = 20
@@ -56,8 +54,8 @@ class Drift:
             }
 
     def _count(self, path: str, count: int, example: str) -> None:
-        if path not in self._found and len(self._found) >= MAX_DRIFT_PATHS:
-            path, example = OTHER_PATHS, f"more than {MAX_DRIFT_PATHS} paths"
+        if path not in self._found and len(self._found) >= MOST_DRIFT_PATHS:
+            path, example = OTHER_PATHS, f"more than {MOST_DRIFT_PATHS} paths"
         before, first = self._found.get(path, (0, example))
         self._found[path] = (before + count, first or example)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tideline.lake.manifest import MOST_REFUSED_KEYS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound="Dataset")
 
-MOST = 1_000
-"""More keys are not listed; then nothing is known, as where one cannot be read."""
-
 
 class RefusedKeys:
-    """Gathers the keys of one attempt's rejects, as texts that SQL casts to the key's types."""
+    """Gathers the keys of one attempt's rejects, as texts that SQL casts to the key's types.
+
+    With more than `MOST_REFUSED_KEYS` nothing is known, as where one cannot be read.
+    """
 
     def __init__(self, dataset: AnyDataset) -> None:
         self._dataset = dataset
@@ -37,7 +39,7 @@ class RefusedKeys:
             if self._keys is None:
                 return
             key = self._key(reject.raw)
-            self._keys = [*self._keys, key] if key and len(self._keys) < MOST else None
+            self._keys = [*self._keys, key] if key and len(self._keys) < MOST_REFUSED_KEYS else None
 
     def details(self) -> dict[str, Any]:
         """What the processed manifest says of them; nothing where reads are not whole."""

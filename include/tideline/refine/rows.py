@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tideline.lake.manifest import MOST_DRIFT_PATHS, OTHER_PATHS
 from tideline.refine.arrays import variable
 from tideline.refine.fields import MAX_ROW_CELLS, MAX_ROW_TEXT, ConformError, shorten
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     Extras = dict[str, tuple[str, str]]
     """Undeclared path, in the source's names → (JSON text, type at the source), in the record's order."""
 
-MAX_DRIFT_PATHS = 1_000
-"""Undeclared paths that are counted one by one; fields that are named after data would be without end."""
 _INDEX = re.compile(r"\[\d+\](?=\.)")
 
 
@@ -95,7 +94,7 @@ _quoted_short = lru_cache(maxsize=4096)(quote)
 def drift_of(extras: dict[int, Extras]) -> dict[str, tuple[int, str]]:
     """Undeclared path → (records that have it, its type in the first).
 
-    `items[0].by` and `items[7].by` count as `items[].by`, once per record. Beyond `MAX_DRIFT_PATHS` paths,
+    `items[0].by` and `items[7].by` count as `items[].by`, once per record. Beyond `MOST_DRIFT_PATHS` paths,
     the others count together as `…`.
     """
     drift: dict[str, tuple[int, str]] = {}
@@ -116,7 +115,7 @@ def _kinds(extras: Extras) -> dict[str, str]:
 
 
 def _count(drift: dict[str, tuple[int, str]], path: str, kind: str) -> None:
-    if path not in drift and len(drift) >= MAX_DRIFT_PATHS:
-        path, kind = "…", f"more than {MAX_DRIFT_PATHS} paths"
+    if path not in drift and len(drift) >= MOST_DRIFT_PATHS:
+        path, kind = OTHER_PATHS, f"more than {MOST_DRIFT_PATHS} paths"
     count, first = drift.get(path, (0, kind))
     drift[path] = (count + 1, first)

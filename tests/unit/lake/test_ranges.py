@@ -177,6 +177,29 @@ def test_details_of_refining_are_joined():
     assert details["empty_columns"] == ["y"]
 
 
+def test_drift_is_no_longer_than_that_of_one_attempt():
+    """A ledger row with thousands of paths from each of hundreds of ranges is one that BigQuery refuses."""
+    most, ranges = manifests.MOST_DRIFT_PATHS, cut([1, 2], T0, "s")
+    drifts = [
+        {
+            f"user{n}": {"count": 2, "example": "string", "kind": "new_field"}
+            for n in range(first, first + most)
+        }
+        for first in (0, most - 1, 5 * most)
+    ]
+    drifts[1]["…"] = {"count": 7, "example": f"more than {most} paths", "kind": "new_field"}
+    parts = [refined(part, drift=drift) for part, drift in zip(ranges, drifts, strict=True)]
+
+    found, _ = whole.commit_whole(MemoryStore(), given(*parts))  # type: ignore[arg-type]
+
+    drift = found.details["drift"]
+    assert len(drift) == most + 1
+    assert drift[f"user{most - 1}"]["count"] == 4
+    assert drift["…"] == {
+        "count": 2 * (most - 1) + 7 + 2 * most, "example": f"more than {most} paths", "kind": "new_field",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("other", "joined"),
     [

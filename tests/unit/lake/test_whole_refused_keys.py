@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tideline.lake import manifest as manifests
 from tideline.lake import whole
 
 
@@ -14,8 +15,9 @@ from tideline.lake import whole
         ([[["1"]], [["2"]]], [["1"], ["2"]]),
         ([[["1"]], None], None),
         ([None, None], None),
+        ([[[str(n)] for n in range(manifests.MOST_REFUSED_KEYS)], [["x"]]], None),
     ],
-    ids=["one", "both", "unknown-in-one", "unknown"],
+    ids=["one", "both", "unknown-in-one", "unknown", "too-many"],
 )
 def test_refused_keys_are_joined(each, together):
     assert whole._JOINS["refused_keys"](each) == together

@@ -61,7 +61,7 @@ def test_one_key_that_cannot_be_read_makes_nothing_known(raw: bytes) -> None:
 
 
 def test_more_keys_than_are_listed_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refused, "MOST", 2)
+    monkeypatch.setattr(refused, "MOST_REFUSED_KEYS", 2)
     assert keys_of(endpoint(), b'{"id": 1}', b'{"id": 2}') == [["1"], ["2"]]
     assert keys_of(endpoint(), b'{"id": 1}', b'{"id": 2}', b'{"id": 3}') is None
 

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pytest
 
 from tideline.catalog.model import Partition
-from tideline.lake.manifest import MOST_PARTITIONS
+from tideline.lake.manifest import MOST_DRIFT_PATHS, MOST_PARTITIONS, OTHER_PATHS
 from tideline.refine.contract import Decoded, Reject, decoded_schema
-from tideline.refine.drift import MAX_DRIFT_PATHS, OTHER_PATHS
 from tideline.refine.tally import Tally
 
 if TYPE_CHECKING:
@@ -143,8 +142,8 @@ def test_drift_adds_up_and_keeps_the_first_example(csv_dataset: Callable[..., Cs
         ("a", {"count": 2, "example": "x", "kind": "new_field"}),
         ("b", {"count": 5, "example": "first", "kind": "new_field"}),
     ]  # fmt: skip
-    for number in range(MAX_DRIFT_PATHS):
+    for number in range(MOST_DRIFT_PATHS):
         found.add(Decoded(none[0], [], 0, {f"p{number}": (1, "")}))
     drift = found.details()["drift"]
-    assert len(drift) == MAX_DRIFT_PATHS + 1
+    assert len(drift) == MOST_DRIFT_PATHS + 1
     assert drift[OTHER_PATHS]["count"] == 2
