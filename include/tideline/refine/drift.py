@@ -66,9 +66,9 @@ class Drift:
             for path, (count, example) in sorted(self._found.items())
         }
 
-    def empty_columns(self) -> list[str]:
+    def empty_columns(self, least_rows: int = MIN_ROWS) -> list[str]:
         """The nullable columns without a value in any row, where there are rows enough to say so."""
-        return sorted(self._empty) if self._rows >= MIN_ROWS else []
+        return sorted(self._empty) if self._rows >= least_rows else []
 
 
 def kind_of(path: str) -> str:

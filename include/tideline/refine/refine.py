@@ -88,7 +88,8 @@ def refine(
     if landed.details.get("kind") == events.KIND:
         return _refine_events(attempt, raw, processed, limits)
     engine = engine_for(dataset, decoder)
-    tally, refused_keys = Tally(dataset, landed.extracted_at), RefusedKeys(dataset)
+    tally = Tally(dataset, landed.extracted_at, is_range=bool(attempt.range))
+    refused_keys = RefusedKeys(dataset)
     refused = QuarantineWriter(attempt.folder, attempt.part_writer(quarantine, limits))
     with (
         ProcessedWriter(dataset, attempt.part_writer(processed, limits), limits) as rows,

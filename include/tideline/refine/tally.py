@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from tideline.lake.manifest import MOST_PARTITIONS
 from tideline.refine import arrays
 from tideline.refine.contract import micros
-from tideline.refine.drift import Drift
+from tideline.refine.drift import MIN_ROWS, Drift
 from tideline.window import format_instant
 
 if TYPE_CHECKING:
@@ -32,15 +32,18 @@ class Tally:
     Args:
         dataset: What the rows belong to.
         extracted_at: The clock before the source was read; a change later than that is from the future.
+        is_range: Whether they are some of a load's rows: the columns without a value are named however few
+            these are, since only all ranges together can say which the load has none in.
     """
 
-    def __init__(self, dataset: AnyDataset, extracted_at: datetime) -> None:
+    def __init__(self, dataset: AnyDataset, extracted_at: datetime, *, is_range: bool = False) -> None:
         self.landed = 0
         self.refined = 0
         self.quarantined = 0
         self._cursor = _Cursor(dataset.change_column, extracted_at) if dataset.change_column else None
         self._partitions = _Partitions(dataset.partition) if dataset.partition else None
         self._drift = Drift(dataset)
+        self._least_rows = 0 if is_range else MIN_ROWS
 
     def add(self, decoded: Decoded) -> None:
         """Count one batch."""
@@ -62,7 +65,7 @@ class Tally:
             "cursor": self._cursor.to_json() if self._cursor else None,
             "partitions": self._partitions.to_json() if self._partitions else None,
             "drift": self._drift.to_json(),
-            "empty_columns": self._drift.empty_columns(),
+            "empty_columns": self._drift.empty_columns(self._least_rows),
         }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tideline.errors import ContractError, IntegrityError
 from tideline.lake import manifest as manifests
+from tideline.lake.manifest import Part
 from tideline.lake.ranges import range_of
 from tideline.refine.refine import refine
 from tideline.spark import parts
@@ -39,6 +40,24 @@ def test_together_they_are_what_one_process_makes_of_it(order, stages):
         assert spread.details[name] == alone.details[name], name
     assert range_of(spread) is None
     assert manifests.read(stages.processed, uri) == spread
+
+
+def test_a_column_without_a_value_is_named_however_small_the_parts_are(order, stages):
+    landed = _landed(order, stages)
+    written = [
+        stages.raw.put(f"x/{n}.csv", b"id,name\n" + b"".join(b"%d,\n" % i for i in range(rows)))
+        for n, rows in enumerate((30, 3, 0))
+    ]
+    found = tuple(Part(each.uri, each.bytes, each.sha256) for each in written)
+    uri = manifests.commit(stages.raw, replace(landed, attempt_id="empty", parts=found))
+    nulls = order.dataset.model_copy(
+        update={"dialect": order.dataset.dialect.model_copy(update={"strings_can_be_null": True})}
+    )
+    order = replace(order, dataset=nulls, raw_manifest_uri=uri)
+    alone, _ = refine(nulls, uri, raw=stages.raw, processed=stages.processed,
+                      quarantine=stages.quarantine, run_id="run")  # fmt: skip
+    spread, _ = parts.gather(order, refined(order, stages), stages)
+    assert spread.details["empty_columns"] == alone.details["empty_columns"] == ["name"]
 
 
 def test_each_part_is_a_range_that_cannot_be_taken_for_the_load(order, stages):
