@@ -12,10 +12,11 @@ from collections import Counter
 from pathlib import Path
 from struct import pack
 
-from tideline.catalog.model import CsvDataset, MongoDataset
+from tideline.catalog.model import CsvDataset, HttpDataset, MongoDataset
 from tideline.lake.manifest import Part
 from tideline.refine.bson import decode_bson
 from tideline.refine.csv import decode_csv
+from tideline.refine.json import decode_json
 
 ID = {"name": "id", "type": "int64", "field": "_id"}
 WIDE = {
@@ -80,6 +81,12 @@ def field_of_a_gigabyte():
     yield b'"\n3,c\n'
 
 
+def exploding_items():
+    """Items of 30 KB, each with 9,999 empty objects in an array of a hundred columns."""
+    wide = b",".join([b"{}"] * 9_999)
+    yield b"[" + b",".join(b'{"_id":%d,"wide":[%s]}' % (number, wide) for number in range(20)) + b"]"
+
+
 DOCUMENTS = {
     "exploding documents": exploding_documents,
     "exploding texts": exploding_texts,
@@ -97,6 +104,9 @@ def batches(name, engine):
     if name in DOCUMENTS:
         declared = MongoDataset(**names, database="d", collection="c", columns=[ID, WIDE, TEXT])
         return decode_bson(declared, Part("s3://raw/p.bson", 0, ""), Pieces(DOCUMENTS[name]()), engine)
+    if name == "exploding items":
+        declared = HttpDataset(**names, path="/t", columns=[ID, WIDE])
+        return decode_json(declared, Part("s3://raw/p.json", 0, ""), Pieces(exploding_items()))
     declared = CsvDataset(
         **names, bucket="bucket", prefix="p/", columns=[{"name": "id", "type": "int64"}, TEXT]
     )

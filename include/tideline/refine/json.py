@@ -16,20 +16,24 @@ import pyarrow as pa
 from tideline.errors import ContractError
 from tideline.refine import arrays
 from tideline.refine.contract import Decoded, Reject, decoded_schema
-from tideline.refine.fields import ConformError, record_of
+from tideline.refine.fields import MAX_ROW_CELLS, ConformError, record_of
 from tideline.refine.json_text import Item, NotJsonError, items_of
 from tideline.refine.json_walker import JsonWalker
 from tideline.refine.rows import drift_of, extra_column
 from tideline.refine.streams import PartReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tideline.catalog.model import HttpDataset
     from tideline.lake.manifest import Part
     from tideline.refine.rows import Extras, Row
 
 BATCH_ITEMS = 5_000
+BATCH_CHARACTERS = 4 << 20
+"""Of the items of one batch: as Python objects they take ten times as much."""
+BATCH_CELLS = 2 * MAX_ROW_CELLS
+"""Values of one batch in all columns: three characters of a body can ask for as many as a record has."""
 _BLOCK_BYTES = 4 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -50,9 +54,9 @@ def decode_json(dataset: HttpDataset, part: Part, stream: BinaryIO) -> Iterator[
     items = items_of(text, dataset.records_at)
     first = 0
     try:
-        while batch := list(islice(items, BATCH_ITEMS)):
-            yield decoder.decode(text, batch, first)
-            first += len(batch)
+        while (decoded := decoder.decode(text, items, first)).records:
+            yield decoded
+            first += decoded.records
     except NotJsonError as error:
         raise ContractError(
             f"the body is not what the catalog declares: {error}",
@@ -76,27 +80,35 @@ class JsonDecoder:
 
     def __init__(self, dataset: HttpDataset) -> None:
         self._record = record_of(dataset)
+        self._cells = self._record.cells
         self._schema = decoded_schema(dataset)
         self._walker = JsonWalker(self._record, evolve=dataset.unknown_columns == "evolve")
 
-    def decode(self, text: str, items: list[Item], first: int) -> Decoded:
-        """Decode consecutive items of a body.
+    def decode(self, text: str, items: Iterable[Item], first: int) -> Decoded:
+        """Decode consecutive items of a body, as many as a batch may hold.
 
         Args:
             text: The body.
-            items: As `items_of` finds them in it.
+            items: As `items_of` finds them in it; no more are taken than are decoded.
             first: Index of the first of them in the body's array.
         """
         rows: dict[int, Row] = {}
         rejects = []
-        for position, item in enumerate(items, first):
+        position = first - 1
+        cells = characters = 0
+        for position, item in enumerate(islice(items, BATCH_ITEMS), first):
             try:
-                rows[position] = self._walker.row(item.value)
+                row = rows[position] = self._walker.row(item.value)
             except ConformError as error:
                 raw = text[item.start : item.end].encode("utf-8", "surrogateescape")
                 rejects.append(Reject(position, error.reason, error.column, error.detail, raw))
+            else:
+                cells += self._cells + row.cells
+            characters += item.end - item.start
+            if cells > BATCH_CELLS or characters > BATCH_CHARACTERS:
+                break
         extras = {position: row.extras for position, row in rows.items() if row.extras}
-        return Decoded(self._batch(rows, extras), rejects, len(items), drift_of(extras))
+        return Decoded(self._batch(rows, extras), rejects, position + 1 - first, drift_of(extras))
 
     def _batch(self, rows: dict[int, Row], extras: dict[int, Extras]) -> pa.RecordBatch:
         columns = arrays.record_arrays(self._record, [row.values for row in rows.values()])

@@ -45,3 +45,7 @@ def test_documents(name: str, rows: int, reasons: dict[str, int], engine: str) -
 
 def test_a_csv_field_of_a_gigabyte() -> None:
     assert measured("field of a gigabyte", "python") == (2, {"too_large": 1})
+
+
+def test_items_of_a_body_that_ask_for_six_hundred_times_its_size() -> None:
+    assert measured("exploding items", "python") == (20, {})

@@ -164,6 +164,17 @@ def test_long_bodies_come_in_batches(monkeypatch):
     assert positions == list(range(25))
 
 
+@pytest.mark.parametrize(("bound", "most"), [("BATCH_CELLS", 39), ("BATCH_CHARACTERS", 60)])
+def test_batches_are_shorter_where_items_ask_for_much(bound, most, monkeypatch):
+    monkeypatch.setattr(module, bound, most)
+    plain, wide = '{"id":%d}', '{"id":%d,"lines":[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]}'
+    items = [(wide if 2 <= number < 5 else plain) % number for number in range(8)]
+    batches = decode(f"[{','.join(items)}]", columns=[COLUMNS[0], COLUMNS[-1]])
+    assert [decoded.records for decoded in batches] == [3, 1, 1, 3]
+    rows = [row for decoded in batches for row in decoded.batch.to_pylist()]
+    assert [(row["id"], row["_raw_position"]) for row in rows] == [(n, n) for n in range(8)]
+
+
 def test_an_empty_array_has_no_batches():
     assert decode(" [ ] \n") == []
 
