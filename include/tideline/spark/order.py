@@ -83,9 +83,18 @@ def _opened(*uris: str) -> Stages:
 
 
 def _declared(dataset: AnyDataset) -> dict[str, Any]:
-    """The declaration as its model reads it again: what was not given stays so."""
-    given = dataset.model_dump(exclude_unset=True, exclude={"lookback"})
-    return {**given, "kind": dataset.kind, "lookback": _spelled(dataset.lookback)}
+    """The declaration as its model reads it again: what was not given stays so.
+
+    Without descriptions: those of a wide table are more than a word of a command line may hold, 128 KiB.
+    """
+    given = dataset.model_dump(exclude_unset=True, exclude={"lookback", "description"})
+    columns = [_undescribed(column) for column in given["columns"]]
+    return {**given, "kind": dataset.kind, "lookback": _spelled(dataset.lookback), "columns": columns}
+
+
+def _undescribed(column: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in column.items() if key != "description"}
+    return {**kept, "columns": [_undescribed(child) for child in column.get("columns", ())]}
 
 
 def _spelled(duration: timedelta) -> str:

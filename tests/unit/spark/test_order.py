@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tideline.catalog.loader import fingerprint, load_catalog
+from tideline.catalog.model import MongoDataset
 from tideline.errors import SettingsError
 from tideline.spark.order import Order
 
@@ -28,6 +30,26 @@ def test_an_order_is_one_word_that_a_command_line_can_hold():
     assert word.isascii()
     assert " " not in word
     assert len(word) < 2000
+
+
+def test_a_wide_table_that_is_described_well_is_no_longer_word():
+    """Linux takes 128 KiB for one argument, whatever all of them may have."""
+    words = Random(1)
+    names = ("id", *(f"measure_{number}" for number in range(1_500)))
+
+    def columns(names, **more):
+        return [
+            {"name": n, "type": "string", "description": words.randbytes(200).hex(), **more} for n in names
+        ]
+
+    inside = {"name": "details", "type": "record", "columns": columns(names[1:100])}
+    dataset = MongoDataset(
+        name="wide", source="s", database="d", collection="c", key=("id",), columns=[*columns(names), inside],
+        description="x",
+    )  # fmt: skip
+    word = Order(dataset, "u", "r", "s3://a", "s3://b", "s3://c").encode()
+    assert len(word) < 128 << 10
+    assert fingerprint(Order.decode(word).dataset) == fingerprint(dataset)
 
 
 @pytest.mark.parametrize("word", ["", "nonsense!", "eJwDAAAAAAE=", "eJyrVkpUslJQqgUACLUCDQ=="])
