@@ -76,9 +76,16 @@ def strings_beyond_two_gigabytes():
 
 
 def field_of_a_gigabyte():
-    yield b'id,text\n1,a\n2,"'
+    yield b'_id,text\n1,a\n2,"'
     yield from [b"x" * (1 << 20)] * 1_024
     yield b'"\n3,c\n'
+
+
+def header_of_many_columns():
+    """Ten thousand undeclared columns, and three rows."""
+    names = b",".join(b"column %d" % number for number in range(10_000))
+    yield b"_id,text," + names + b"\n"
+    yield from (b"%d,a" % number + b",x" * 10_000 + b"\n" for number in range(3))
 
 
 def exploding_items():
@@ -91,6 +98,10 @@ DOCUMENTS = {
     "exploding documents": exploding_documents,
     "exploding texts": exploding_texts,
     "strings beyond two gigabytes": strings_beyond_two_gigabytes,
+}
+OBJECTS = {
+    "field of a gigabyte": field_of_a_gigabyte,
+    "header of many columns": header_of_many_columns,
 }
 
 
@@ -107,12 +118,9 @@ def batches(name, engine):
     if name == "exploding items":
         declared = HttpDataset(**names, path="/t", columns=[ID, WIDE])
         return decode_json(declared, Part("s3://raw/p.json", 0, ""), Pieces(exploding_items()))
-    declared = CsvDataset(
-        **names, bucket="bucket", prefix="p/", columns=[{"name": "id", "type": "int64"}, TEXT]
-    )
-    return decode_csv(
-        declared, Part("s3://raw/p.csv", 0, "", None, {"key": "p/p.csv"}), Pieces(field_of_a_gigabyte())
-    )
+    declared = CsvDataset(**names, bucket="bucket", prefix="p/", columns=[ID, TEXT])
+    part = Part("s3://raw/p.csv", 0, "", None, {"key": "p/p.csv"})
+    return decode_csv(declared, part, Pieces(OBJECTS[name]()))
 
 
 def main():

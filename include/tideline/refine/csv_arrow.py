@@ -36,6 +36,8 @@ _MOST_OPTIONS = 8
 _PARSED = {"string", "int64", "float64", "bool", "date", "timestamp"}
 _READ_AS_ANOTHER = {"timestamp", "numeric", "bignumeric"}
 """Types of which the parser gets another one, whose values are stored alike."""
+_MOST_BESIDE_FLAGS = 200
+"""Fields of a record up to which the parser reads flags: it keeps their 70 spellings for each, 40 KB."""
 _TRUE_SPELLINGS, _FALSE_SPELLINGS = spellings(TRUE), spellings(FALSE)
 
 
@@ -70,7 +72,10 @@ class ArrowReader:
         self._misread = Misread(layout, dialect)
         self._bounds = [Bounds.of(slot.column) for slot in layout.slots]
         self._habits = Habits(i for i, slot in enumerate(layout.slots) if slot.column.type == "timestamp")
+        flags = {i for i, slot in enumerate(layout.slots) if slot.column.type == "bool"}
         self._unparsed = {i for i, slot in enumerate(layout.slots) if not _is_parsed(slot.column)}
+        self._unparsed |= flags if layout.width > _MOST_BESIDE_FLAGS else set()
+        self._flags = flags - self._unparsed
         self._names = [str(position) for position in range(layout.width)]
         self._kept: dict[tuple[_Slots, _Slots, bool], csv.ConvertOptions] = {}
 
@@ -164,6 +169,7 @@ class ArrowReader:
 
     def _made_options(self, as_text: _Slots, zoned: _Slots, check_utf8: bool) -> csv.ConvertOptions:
         nullable = self._dialect.strings_can_be_null
+        has_flags = bool(self._flags - as_text)
         types = {
             str(slot.position): pa.string() if index in as_text else _parsed_type(slot.column, index in zoned)
             for index, slot in enumerate(self._layout.slots)
@@ -174,8 +180,8 @@ class ArrowReader:
             column_types={**types, **extra_types},
             include_columns=[*types, *extra_types],
             null_values=list(self._dialect.null_values) + ([] if nullable else [""]),
-            true_values=_TRUE_SPELLINGS,
-            false_values=_FALSE_SPELLINGS,
+            true_values=_TRUE_SPELLINGS if has_flags else [],
+            false_values=_FALSE_SPELLINGS if has_flags else [],
             strings_can_be_null=nullable,
             quoted_strings_can_be_null=not nullable,
         )

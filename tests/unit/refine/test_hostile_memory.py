@@ -43,8 +43,12 @@ def test_documents(name: str, rows: int, reasons: dict[str, int], engine: str) -
     assert measured(name, engine) == (rows, reasons)
 
 
-def test_a_csv_field_of_a_gigabyte() -> None:
-    assert measured("field of a gigabyte", "python") == (2, {"too_large": 1})
+@pytest.mark.parametrize(
+    ("name", "rows", "reasons"),
+    [("field of a gigabyte", 2, {"too_large": 1}), ("header of many columns", 3, {})],
+)
+def test_csv(name: str, rows: int, reasons: dict[str, int]) -> None:
+    assert measured(name, "python") == (rows, reasons)
 
 
 def test_items_of_a_body_that_ask_for_six_hundred_times_its_size() -> None:
