@@ -189,7 +189,6 @@ def _submit_spark(order: Order) -> None:
         submit.run_locally(order, extra)
         return
     from airflow.sdk import get_current_context
-    from airflow.sdk.exceptions import AirflowException
 
     try:
         context = get_current_context()
@@ -199,9 +198,10 @@ def _submit_spark(order: Order) -> None:
             remedy="clear the refine task in Airflow, or give tideline_spark submit: local here",
         ) from error
     name = submit.name_of(order, context["ti"].try_number)
+    operator = _operator(mode, order, extra, name)
     try:
-        _operator(mode, order, extra, name).execute(context)
-    except AirflowException as error:
+        operator.execute(context)
+    except Exception as error:  # Airflow's, or what the cluster's own client raises: nothing of it is ours
         raise submit.lost(order, name, error) from error
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from airflow.providers.google.cloud.operators.dataproc import DataprocCreateBatchOperator
 from airflow.sdk.exceptions import AirflowException
+from google.api_core.exceptions import Forbidden
 
 from tideline import connections
 from tideline.catalog.model import Column, CsvDataset
@@ -115,7 +116,9 @@ class _Operator:
             raise self.error
 
 
-@pytest.mark.parametrize("error", [None, AirflowException("Batch job failed")])
+@pytest.mark.parametrize(
+    "error", [None, AirflowException("Batch job failed"), Forbidden("Batch job failed")], ids=repr
+)
 def test_a_job_on_a_cluster_that_is_lost_may_be_tried_again(error: Any, monkeypatch: Any) -> None:
     extra = {"submit": "dataproc", "region": "europe-west1", "image": "spark:1"}
     monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_SPARK", json.dumps({"conn_type": "generic", "extra": extra}))
@@ -124,7 +127,7 @@ def test_a_job_on_a_cluster_that_is_lost_may_be_tried_again(error: Any, monkeypa
     monkeypatch.setattr(connections, "_operator", lambda *given: asked.append(given) or operator)
 
     if error:
-        with pytest.raises(SparkError, match="Batch job failed"):
+        with pytest.raises(SparkError, match=r"shop\.items: .*Batch job failed"):
             connections._submit_spark(spark_order())
     else:
         connections._submit_spark(spark_order())
