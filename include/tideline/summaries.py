@@ -23,7 +23,7 @@ Summary = dict[str, Any]
 
 def landed_as(manifest: Manifest, uri: str) -> Summary:
     """What landing says of its manifest, but for the seconds."""
-    part = range_of(manifest)
+    part, kind = range_of(manifest), manifest.details.get("kind")
     return {
         "dataset_id": f"{manifest.source}.{manifest.dataset}",
         "window": manifest.window.to_json(),
@@ -34,6 +34,7 @@ def landed_as(manifest: Manifest, uri: str) -> Summary:
         "parts": len(manifest.parts),
         "raw_bytes": manifest.bytes,
         **({} if part is None else {"range": [part.number, part.of]}),
+        **({} if kind is None else {"kind": kind}),
     }
 
 

@@ -23,10 +23,14 @@ FEWEST_PARTS = 2
 
 
 def wanted(dataset: AnyDataset, landed: Mapping[str, Any]) -> bool:
-    """Whether a landing goes to Spark: the catalog says so, and it is big. A range of a load never does."""
+    """Whether a landing goes to Spark: the catalog says so, and it is big.
+
+    A range of a load never does, nor do events: they are typed already.
+    """
     return (
         dataset.engine == "spark"
         and not landed.get("range")
+        and not landed.get("kind")
         and (landed.get("raw_bytes") or 0) >= dataset.spark_from
         and (landed.get("parts") or 0) >= FEWEST_PARTS
     )

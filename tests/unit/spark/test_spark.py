@@ -12,6 +12,7 @@ from tideline import pipeline, spark
 from tideline.catalog.loader import fingerprint
 from tideline.errors import SettingsError, SparkError
 from tideline.lake import manifest as manifests
+from tideline.refine.events import KIND
 from tideline.settings import Settings
 from tideline.spark import parts
 from tideline.spark.parts import gather, parts_of, refine_part
@@ -28,6 +29,7 @@ BIG = {"raw_bytes": 100, "parts": 3}
         ({**BIG, "raw_bytes": 9}, False),
         ({**BIG, "parts": 1}, False),
         ({**BIG, "range": [0, 4]}, False),
+        ({**BIG, "kind": "events"}, False),
         ({"raw_bytes": None, "parts": None}, False),
     ],
 )
@@ -98,6 +100,14 @@ def test_a_replay_by_another_catalog_is_not_what_was_refined_before(deployment, 
 def test_small_landings_stay_with_the_worker(deployment, landed):
     refined = pipeline.refine_dataset(deployment(None), {**landed, "raw_bytes": 1}, "run")
     assert refined["refined"] == 4
+
+
+def test_a_million_deletes_stay_with_the_worker(stages, order, dataset):
+    """Their parts would be refined as ranges, and events know none."""
+    landed = manifests.read(stages.raw, order.raw_manifest_uri)
+    events = replace(landed, details={**landed.details, "kind": KIND})
+    assert spark.wanted(dataset, landed_as(landed, order.raw_manifest_uri))
+    assert not spark.wanted(dataset, landed_as(events, order.raw_manifest_uri))
 
 
 def test_without_spark_it_says_what_to_define(deployment, landed):
