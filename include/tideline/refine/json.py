@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tideline.lake.manifest import Part
     from tideline.refine.rows import Extras, Row
 
+ITEM_BYTES = 32 << 20
+"""Of one item, as of a CSV record: BigQuery refuses Parquet rows above 50 MB, and the load with them."""
 BATCH_ITEMS = 5_000
 BATCH_CHARACTERS = 4 << 20
 """Of the items of one batch: as Python objects they take ten times as much."""
@@ -75,6 +77,13 @@ def _text(reader: PartReader) -> str:
     return b"".join(blocks).removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
 
 
+def _check_size(text: str, item: Item) -> None:
+    if 4 * (item.end - item.start) <= ITEM_BYTES:  # no character has more than four bytes
+        return
+    if len(text[item.start : item.end].encode("utf-8", "surrogateescape")) > ITEM_BYTES:
+        raise ConformError("too_large", f"an item of more than {ITEM_BYTES} bytes")
+
+
 class JsonDecoder:
     """Items → batches, for one dataset."""
 
@@ -98,6 +107,7 @@ class JsonDecoder:
         cells = characters = 0
         for position, item in enumerate(islice(items, BATCH_ITEMS), first):
             try:
+                _check_size(text, item)
                 row = rows[position] = self._walker.row(item.value)
             except ConformError as error:
                 raw = text[item.start : item.end].encode("utf-8", "surrogateescape")

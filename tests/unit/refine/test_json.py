@@ -260,6 +260,21 @@ def test_caps(monkeypatch):
     assert refused('{"id":1,"lines":[{},{},{},{},{},{}]}') == ("lines", "too_large")
 
 
+def test_an_item_that_no_table_takes_is_refused_alone(monkeypatch):
+    """A load job with one row above 50 MB loads nothing."""
+    monkeypatch.setattr(module, "ITEM_BYTES", 60)
+    items = [
+        json.dumps({"id": 1, "title": text}, ensure_ascii=False, separators=(",", ":"))
+        for text in ("x" * 41, "x" * 42, "é" * 20, "é" * 21)
+    ]
+    decoded = one(f"[{','.join(items)}]")
+    assert decoded.batch.column("_raw_position").to_pylist() == [0, 2]
+    assert [(reject.position, reject.reason) for reject in decoded.rejects] == [
+        (1, "too_large"),
+        (3, "too_large"),
+    ]
+
+
 # ---------------------------------------------------------------- any JSON at all
 
 jsons = st.recursive(
