@@ -82,13 +82,16 @@ def run(spark: SparkSession, order: Order, refine: Refine = refine_part) -> tupl
 
 
 def _collect(frame: DataFrame) -> list[Any]:
+    from py4j.protocol import Py4JError  # of workers that died, such as of memory: nothing was raised in them
     from pyspark.errors import PySparkException
 
     try:
         answers: list[Any] = frame.collect()
-    except PySparkException as error:
+    except (PySparkException, Py4JError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = lines[-1:] if isinstance(error, PySparkException) else lines[:2]  # the end of a traceback
         raise errors.SparkError(
-            f"parts were lost more often than Spark tries again: {str(error)[:500]}",
+            f"parts were lost more often than Spark tries again: {' '.join(said)[:1_000]}",
             remedy="look at the executors' logs; where they ran out of memory give them more, or fewer cores",
         ) from error
     return answers

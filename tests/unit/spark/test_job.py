@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from traceback import format_exception
 from types import ModuleType, SimpleNamespace
 
 import pyarrow as pa
@@ -15,6 +17,17 @@ from tideline.spark import job
 
 class PySparkException(Exception):  # noqa: N818 - Spark's name
     pass
+
+
+class Py4JError(Exception):
+    pass
+
+
+DIED = """An error occurred while calling o153.collectToPython.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Python worker exited unexpectedly (crashed)
+\tat org.apache.spark.scheduler.DAGScheduler.failJobAndIndependentStages(DAGScheduler.scala:3122)
+Caused by: java.io.EOFException
+"""
 
 
 class Frame:
@@ -34,7 +47,10 @@ class Frame:
             try:
                 answers += [row for out in self.function(iter([batch])) for row in out.to_pylist()]
             except Exception as error:
-                raise PySparkException(f"a task failed 4 times: {error}") from error
+                if isinstance(error, MemoryError):  # as if the kernel had ended the worker
+                    raise Py4JError(DIED) from error
+                told = "".join(format_exception(error))
+                raise PySparkException(f"An exception was thrown from the Python worker:\n{told}") from error
         return [SimpleNamespace(**answer) for answer in answers]
 
 
@@ -60,6 +76,8 @@ def _pyspark(monkeypatch):
     for name, fields in {
         "pyspark": {},
         "pyspark.errors": {"PySparkException": PySparkException},
+        "py4j": {},
+        "py4j.protocol": {"Py4JError": Py4JError},
         "pyspark.sql": {"SparkSession": SimpleNamespace(builder=builder)},
     }.items():
         module = ModuleType(name)
@@ -88,8 +106,30 @@ def test_what_may_pass_is_tried_again_by_spark_and_then_lost(order):
     def fail(order, landed, stages):
         raise StoreUnavailableError("the lake is away")
 
-    with pytest.raises(SparkError, match="the lake is away"):
+    with pytest.raises(SparkError, match="the lake is away") as raised:
         job.run(Session(), order, fail)
+    assert "Traceback" not in str(raised.value)
+
+
+def test_what_a_worker_raised_is_told_however_deep_it_was(order):
+    """The text of Spark begins with the frames, and only its first line reached Airflow."""
+
+    def fail(depth):
+        raise ModuleNotFoundError("No module named 'tideline'") if not depth else fail(depth - 1)
+
+    with pytest.raises(SparkError, match="No module named 'tideline'") as raised:
+        job.run(Session(), order, lambda *_: fail(20))
+    assert len(raised.value.message.splitlines()) == 1
+
+
+def test_a_worker_that_died_is_lost_too(order, monkeypatch):
+    def die(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(job, "run", partial(job.run, refine=die))
+    assert job.main([order.encode()]) == job.RETRY
+    with pytest.raises(SparkError, match=r"Python worker exited unexpectedly \(crashed\)"):
+        job.run(Session(), order)
 
 
 @pytest.mark.parametrize(("error", "code"), [(SparkError("lost"), 75), (ContractError("refused"), 1)])
