@@ -9,7 +9,8 @@ values=${VALUES:-} namespace=${NAMESPACE:-tideline}
 [ -n "$values" ] || refuse "VALUES names no file; copy helm/values-gke.yaml, fill it in, and give VALUES=my-values.yaml"
 [ -f "$values" ] || refuse "$values does not exist"
 for tool in helm kubectl; do command -v "$tool" >/dev/null || refuse "$tool was not found"; done
-[ -d helm/tideline/charts ] || helm dependency build helm/tideline
+# not `build`: that wants repositories that somebody has added to this machine's Helm by hand
+helm dependency list helm/tideline | grep -E '(ok|unpacked)[[:space:]]*$' >/dev/null || helm dependency update helm/tideline
 wanted=$(mktemp) present=$(mktemp)
 trap 'rm -f "$wanted" "$present"' EXIT
 helm upgrade --install tideline helm/tideline -n "$namespace" -f "$values" --dry-run=server --hide-secret >"$wanted"

@@ -34,7 +34,7 @@ say "installing"
 kubectl --context "kind-$name" create namespace "$namespace" --dry-run=client -o yaml |
   kubectl label --local -f - pod-security.kubernetes.io/enforce=restricted -o yaml |
   kubectl --context "kind-$name" apply -f - >/dev/null
-helm dependency build helm/tideline >/dev/null
+helm dependency update helm/tideline >/dev/null
 helm upgrade --install tideline helm/tideline --kube-context "kind-$name" -n "$namespace" -f helm/values-kind.yaml \
   --set-string airflow.images.airflow.tag="$tag" --set-string demo.image.tag="$tag" --set-string postgres.image.tag="$tag" \
   --wait --timeout 15m >/dev/null

@@ -1,7 +1,7 @@
 """The chart rendered by a real helm: with the official Airflow chart where it can be had, else with a stub of it.
 
 AIRFLOW_CHART names a folder or archive of the official chart; without it Helm's own cache is looked at, then
-`helm dependency build` is tried. TIDELINE_HELM names a helm binary that is not on PATH.
+`helm dependency update` is tried. TIDELINE_HELM names a helm binary that is not on PATH.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def official(helm: str, chart: Path) -> bool:
         with tarfile.open(named) as archive:
             archive.extractall(chart / "charts", filter="data")
     else:
-        command = [helm, "dependency", "build", str(chart)]
+        command = [helm, "dependency", "update", str(chart)]
         try:
             return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
         except subprocess.TimeoutExpired:
