@@ -91,7 +91,7 @@ class ReplayRequest:
             span=Span.parse(params.get("from"), params.get("to"), now),
             into=params.get("into") or LIVE,
             swap=bool(params.get("swap")),
-            keep_days=int(params.get("keep_days") or KEEP_DAYS),
+            keep_days=KEEP_DAYS if params.get("keep_days") is None else int(params["keep_days"]),
             force=bool(params.get("force")),
             quarantined=bool(params.get("quarantined")),
             load=params.get("load") or None,

@@ -42,6 +42,7 @@ def test_refused_rows_need_no_dataset():
     [
         ({"into": "elsewhere"}, "into is 'elsewhere'"),
         ({"into": "shadow", "keep_days": -1}, "keep days is -1"),
+        ({"into": "shadow", "keep_days": 0}, "keep days is 0"),
         ({"swap": True}, "a swap needs a shadow"),
         ({"force": True}, "only a swap can be forced"),
         ({"quarantined": True, "from": "2026-03-14T09:00"}, "refused rows are replayed into the live table"),
