@@ -173,3 +173,17 @@ REFUSED = {
 def test_what_is_half_set_is_refused_with_the_key(renderer: Renderer, case: str) -> None:
     arguments, named = REFUSED[case]
     assert named in renderer.refusal(*combined(CHART / "ci" / "kind.yaml"), *arguments)
+
+
+def test_what_the_page_shows_renders_beside_filled_in_values(renderer: Renderer, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(secretsBackend:.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "more.yaml").write_text(example)
+    arguments = (*combined(CHART / "ci" / "gke.yaml"), "-f", str(tmp_path / "more.yaml"))
+    settings = next(d for d in renderer.documents(*arguments) if d["metadata"]["name"] == "tideline-settings")
+    assert "AIRFLOW__SECRETS__BACKEND" in settings["data"]
+
+
+def test_a_secret_that_nobody_reads_any_more_is_refused_with_both_ways_out(renderer: Renderer) -> None:
+    empty = ("--set", "global.tideline.connectionsSecret=")
+    said = renderer.refusal(*combined(CHART / "ci" / "gke.yaml"), *empty)
+    assert "give it that Secret's name, or leave connections.existingSecret empty too" in said
