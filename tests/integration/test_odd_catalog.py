@@ -70,11 +70,11 @@ datasets:
     columns: {id: {field: _id, type: string}, note: string, changed: timestamp}
   whole:  # no change column: every read is whole
     key: [day, flag]
-    columns: {day: date, flag: bool, value: float64}
+    columns: {day: date, flag: bool, _whole_at: {field: value, type: float64}}
   ticks:
-    key: [at, amount]
-    change_column: at
-    columns: {at: timestamp, amount: "numeric(20, 5)", raw: bytes}
+    key: [observed_at, amount]
+    change_column: observed_at
+    columns: {observed_at: {field: at, type: timestamp}, amount: "numeric(20, 5)", raw: bytes}
 """
 CSV = """\
 source: odd_files
@@ -148,14 +148,18 @@ class Odd:
         self.database["nulls"].replace_one({"_id": key}, document, upsert=True)
 
     def whole(self, day: date, flag: bool, value: float | None) -> None:
-        self.truth["odd.whole"][day, flag] = {"day": day, "flag": flag, "value": value}
+        self.truth["odd.whole"][day, flag] = {"day": day, "flag": flag, "_whole_at": value}
         at = datetime.combine(day, datetime.min.time())
         self.database["whole"].replace_one(
             {"day": at, "flag": flag}, {"day": at, "flag": flag, "value": value}, True
         )
 
     def tick(self, at: datetime, amount: str, raw: bytes) -> None:
-        self.truth["odd.ticks"][at, Decimal(amount)] = {"at": at, "amount": Decimal(amount), "raw": raw}
+        self.truth["odd.ticks"][at, Decimal(amount)] = {
+            "observed_at": at,
+            "amount": Decimal(amount),
+            "raw": raw,
+        }
         self.database["ticks"].insert_one({"at": at, "amount": Decimal128(amount), "raw": raw})
 
     def put(self, key: str, body: bytes) -> None:
@@ -343,16 +347,16 @@ def test_a_lost_ledger_is_recovered(world):
 def test_a_table_under_another_key_is_replayed_past_the_deletes_of_the_old_one(world):
     """As the refusal of the key says: the table is put aside, then the dataset replayed."""
     path = Path(os.environ["TIDELINE_CATALOG_DIR"], "odd.yaml")
-    path.write_text(MONGO.replace("key: [at, amount]", "key: [amount]"))
+    path.write_text(MONGO.replace("key: [observed_at, amount]", "key: [amount]"))
     warehouse = world.deployment.open_warehouse()
     ticks = world.deployment.catalog.dataset("odd.ticks")
-    with pytest.raises(SchemaEvolutionError, match="one for each at, amount"):
+    with pytest.raises(SchemaEvolutionError, match="one for each observed_at, amount"):
         tideline("run", "--dataset", "odd.ticks", *LAST)
     warehouse.client.delete_table(str(raw_table(ticks, warehouse.settings)))
     done = tideline("replay", "--dataset", "odd.ticks", "--json")
     assert done.exit_code == 0, done.output
     (why,) = json.loads(done.stdout)["merged"]["passed_over"].values()
-    assert "the catalog's key is amount, these events are about at, amount" in why
+    assert "the catalog's key is amount, these events are about observed_at, amount" in why
     assert tideline("reconcile", "--dataset", "odd.ticks", "--max-delete-ratio", "1").exit_code == 0
     assert world.table("odd.ticks") == world.odd.truth["odd.ticks"]
     path.write_text(MONGO)

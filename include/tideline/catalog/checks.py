@@ -10,7 +10,7 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tideline.catalog.column import METADATA_COLUMNS, duplicates
+from tideline.catalog.column import BESIDE_KEYS, METADATA_COLUMNS, duplicates
 from tideline.catalog.scalars import did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def _unknown(name: str, known: dict[str, Column]) -> str:
 def _key(dataset: Dataset, known: dict[str, Column]) -> Iterator[Finding]:
     yield from _named("key", dataset.key, known)
     for index, column in enumerate(dataset.columns):
+        if column.name in dataset.key and column.name.lower() in BESIDE_KEYS:
+            text = "Tideline has a column of this name beside keys: choose another name for one of the key"
+            yield ("columns", index), f"{text} and add `field: {column.field}`"
         if column.name in dataset.key and column.nullable and "nullable" in column.model_fields_set:
             yield ("columns", index, "nullable"), "found true on a key column, which is never NULL; remove it"
 

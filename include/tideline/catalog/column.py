@@ -29,6 +29,18 @@ METADATA_COLUMNS = (
 )
 """The columns that Tideline adds to every raw table; complete, and the same on all of them."""
 
+BESIDE_KEYS = (
+    "_event",
+    "_observed_at",
+    "_changed_at",
+    "_source",
+    "_verdict",
+    "_is_live",
+    "_is_at_source",
+)
+"""What stands beside the columns of a key where rows are told by it alone: in evidence, and while source and
+table are compared. Other columns may be called so."""
+
 RESERVED_PREFIXES = (
     "_table_",
     "_file_",

@@ -27,10 +27,10 @@ OUTCOMES = ("deleted", "updated", "unchanged", "stale")
 """What can happen to a key: its row became a tombstone; only the floor or the tombstone moved, or the key was
 not known; the table knew; the row was seen after its deletion. The other events of a key are duplicates."""
 
-_IS_GONE = f"IFNULL(s.gone_at >= IFNULL(t._extracted_at, {OLDEST}), FALSE)"
-_IS_LATER = f"s.observed_at > IFNULL(t._superseded_at, {OLDEST})"
+_IS_GONE = f"IFNULL(s._deleted_at >= IFNULL(t._extracted_at, {OLDEST}), FALSE)"
+_IS_LATER = f"s._superseded_at > IFNULL(t._superseded_at, {OLDEST})"
 _CHANGES = (
-    f"{_IS_LATER} OR ({_IS_GONE} AND (t._deleted_at IS NULL OR s.gone_at > t._deleted_at))"
+    f"{_IS_LATER} OR ({_IS_GONE} AND (t._deleted_at IS NULL OR s._deleted_at > t._deleted_at))"
 )  # fmt: skip
 
 
@@ -87,10 +87,10 @@ USING (
 ON {events.same_key}
 WHEN MATCHED AND ({_CHANGES}) THEN UPDATE SET
   _merged_at = IF({_IS_GONE} AND t._deleted_at IS NULL, CURRENT_TIMESTAMP(), t._merged_at),
-  _deleted_at = IF({_IS_GONE}, GREATEST(IFNULL(t._deleted_at, {OLDEST}), s.gone_at), t._deleted_at),
-  _superseded_at = {raised("s.observed_at")}
+  _deleted_at = IF({_IS_GONE}, GREATEST(IFNULL(t._deleted_at, {OLDEST}), s._deleted_at), t._deleted_at),
+  _superseded_at = {raised("s._superseded_at")}
 WHEN NOT MATCHED THEN INSERT ({keys}, _merged_at, _deleted_at, _superseded_at)
-VALUES ({values}, CURRENT_TIMESTAMP(), IFNULL(s.gone_at, {OLDEST}), s.observed_at)"""  # noqa: S608
+VALUES ({values}, CURRENT_TIMESTAMP(), IFNULL(s._deleted_at, {OLDEST}), s._superseded_at)"""  # noqa: S608
 
 
 def event_counts_sql(events: Events) -> str:
@@ -104,13 +104,13 @@ WITH s AS (
 {_latest(events)}
 ),
 t AS (
-  SELECT {known}, TRUE AS is_there FROM {events.target.sql} AS t
+  SELECT {known} FROM {events.target.sql} AS t
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.is_there IS NULL THEN 'updated'
+    WHEN t.{events.keys[0]} IS NULL THEN 'updated'
     WHEN {_IS_GONE} AND t._deleted_at IS NULL THEN 'deleted'
-    WHEN s.gone_at < t._extracted_at AND t._deleted_at IS NULL THEN 'stale'
+    WHEN s._deleted_at < t._extracted_at AND t._deleted_at IS NULL THEN 'stale'
     WHEN {_CHANGES} THEN 'updated'
     ELSE 'unchanged'
   END AS outcome
@@ -123,11 +123,14 @@ FROM outcomes"""  # noqa: S608 - names are quoted, literals are escaped
 
 
 def _latest(events: Events) -> str:
-    """Per key when it was last seen absent, if ever, and when it was last seen absent or otherwise."""
+    """Per key when it was last seen absent, if ever, and when it was last seen absent or otherwise.
+
+    They are called as metadata columns are, as no column of a key is.
+    """
     keys = ", ".join(f"l.{name}" for name in events.keys)
     return f"""\
   SELECT {keys},
-    MAX(IF(l._event = '{DELETED}', l._observed_at, NULL)) AS gone_at,
-    MAX(l._observed_at) AS observed_at
+    MAX(IF(l._event = '{DELETED}', l._observed_at, NULL)) AS _deleted_at,
+    MAX(l._observed_at) AS _superseded_at
   FROM {events.load.sql} AS l
   GROUP BY {keys}"""  # noqa: S608 - names are quoted

@@ -30,7 +30,7 @@ SUPERSEDED = (
     "t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at"
 )
 """The other way round: it is stale. NULL is no."""
-LATE = "IFNULL(s._extracted_at < s._whole_at, FALSE)"
+LATE = "IFNULL(s._extracted_at < s._superseded_at, FALSE)"
 """The row was read before the newest whole read in the table."""
 
 
@@ -60,18 +60,19 @@ def revives(dataset: Dataset) -> str:
 def whole_at(dataset: Dataset, target: TableName) -> Iterator[str]:
     """When the newest whole read in the table was made; NULL where none was.
 
+    It is called as a metadata column that no load has, and so no column that is declared.
     The floors of the rows that it had are just before it, and those of the rows that it had not are it.
     """
     if dataset.shows_absence:
         at = f"IF(_deleted_at IS NULL, TIMESTAMP_ADD(_superseded_at, {TICK}), _superseded_at)"
-        yield f"(SELECT MAX({at}) FROM {target.sql}) AS _whole_at"  # noqa: S608 - the name is quoted
+        yield f"(SELECT MAX({at}) FROM {target.sql}) AS _superseded_at"  # noqa: S608 - the name is quoted
 
 
 def moved_on(dataset: Dataset, absences: Absences | None) -> Iterator[str]:
     """How tombstone and floor of a key move on where each read is whole; otherwise only events move them."""
     if not dataset.shows_absence:
         return
-    came_back_before = f"IF({REVIVES}, s._whole_at, t._deleted_at)"
+    came_back_before = f"IF({REVIVES}, s._superseded_at, t._deleted_at)"
     yield f"_deleted_at = IF({revives(dataset)}, NULL, {came_back_before})"
     if absences:
         yield f"_superseded_at = {raised(_just_before('s._extracted_at'))}"
@@ -82,7 +83,7 @@ def born(dataset: Dataset, absences: Absences | None) -> tuple[str, str]:
     if not dataset.shows_absence:
         return "NULL", "NULL"
     floor = _just_before("s._extracted_at") if absences else "NULL"
-    return f"IF({LATE}, s._whole_at, NULL)", f"IF({LATE}, s._whole_at, {floor})"
+    return f"IF({LATE}, s._superseded_at, NULL)", f"IF({LATE}, s._superseded_at, {floor})"
 
 
 def vanished(dataset: Dataset, absences: Absences | None) -> str:

@@ -16,7 +16,7 @@ updates. The newest version of each key in the load meets the target's row:
 A dataset that is read whole each time (`Dataset.shows_absence`) also says what is not there, and that all
 else is as it was read: its row wins over any that was read before, whatever the stamps say. A row of a read
 older than the newest whole one, which does not have its key, comes too late: it becomes, or stays, a
-tombstone. When that newest read was, the floors of the table's own rows say (`_whole_at`): it is never
+tombstone. When that newest read was, the floors of the table's own rows say (`floors.whole_at`): it is never
 out of step with them. Which rows a whole read turns into tombstones: `tideline.merge.absences`.
 
 So loads may be merged twice, overlap, or come in any order. All names are quoted and all literals escaped.
@@ -134,12 +134,12 @@ WITH s AS (
 ),
 t AS (
   SELECT
-    {_lines((*known, "TRUE AS is_there"), 4)}
+    {_lines(known, 4)}
   FROM {merge.target.sql} AS t{pruned}
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.is_there IS NULL THEN {born}
+    WHEN t.{quote(dataset.key[0])} IS NULL THEN {born}
     WHEN {floors.revives(dataset)} THEN 'revived'
     WHEN NOT
 {_indent(_wins(merge, or_same=True), 3)}

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 RELANDED = ("missing", "older", "backwards", "unstamped")
 """What is read again by key."""
 VERDICTS = ("absent", *RELANDED, "pending")
+VERDICT, LIVE, AT_SOURCE = "_verdict", "_is_live", "_is_at_source"
+"""Columns beside the key's, see `tideline.catalog.column.BESIDE_KEYS`."""
 ROWS_A_JOB = 1_000_000
 """Keys of one load job: some 50 MB on the worker's disk."""
 _PAGE_ROWS = 10_000
@@ -65,35 +67,37 @@ class Comparison:
 
     @property
     def judged(self) -> str:
-        """One row for each key of either side: key, `_source`, and `verdict`, NULL where all is well."""
+        """One row for each key of either side: key, `_source`, and `_verdict`, NULL where all is well."""
         names = [quote(name) for name in self.dataset.key]
         either = ", ".join(f"COALESCE(s.{name}, t.{name}) AS {name}" for name in names)
         same = " AND ".join(f"s.{name} = t.{name}" for name in names)
         keys = ", ".join(names)
+        is_at_source, is_in_table = (f"{side}.{names[0]} IS NOT NULL" for side in "st")  # no key is NULL
         change = self.dataset.change_column
         stamp = f"t.{quote(change)}" if change else "CAST(NULL AS TIMESTAMP)"
         return f"""\
 s AS (
-  SELECT {keys}, {STAMP}, {SOURCE}, TRUE AS is_there
+  SELECT {keys}, {STAMP}, {SOURCE}
   FROM {self.keys.sql}
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY IFNULL({STAMP}, {OLDEST}) DESC, {SOURCE} DESC) = 1
 ),
 t AS (
   SELECT {", ".join(f"t.{name}" for name in names)}, {stamp} AS {STAMP}, t._deleted_at,
-    IFNULL(t._extracted_at, {OLDEST}) AS seen_at, TRUE AS is_there
+    IFNULL(t._extracted_at, {OLDEST}) AS _extracted_at
   FROM {self.target.sql} AS t
 ),
 judged AS (
-  SELECT {either}, s.{SOURCE} AS {SOURCE}, t.is_there AND t._deleted_at IS NULL AS is_live,
-    s.is_there AS is_at_source,
+  SELECT {either}, s.{SOURCE} AS {SOURCE}, {is_in_table} AND t._deleted_at IS NULL AS {LIVE},
+    {is_at_source} AS {AT_SOURCE},
     CASE
-      WHEN t.is_there AND GREATEST(t.seen_at, IFNULL(t._deleted_at, {OLDEST})) > {self._began} THEN NULL
-      WHEN s.is_there IS NULL THEN IF(t._deleted_at IS NULL, 'absent', NULL)
-      WHEN t.is_there IS NULL OR t._deleted_at IS NOT NULL THEN {self._unless_pending("missing")}
+      WHEN {is_in_table} AND GREATEST(t._extracted_at, IFNULL(t._deleted_at, {OLDEST})) > {self._began}
+        THEN NULL
+      WHEN NOT {is_at_source} THEN IF(t._deleted_at IS NULL, 'absent', NULL)
+      WHEN NOT {is_in_table} OR t._deleted_at IS NOT NULL THEN {self._unless_pending("missing")}
       {self._stamps}
       ELSE NULL
-    END AS verdict
+    END AS {VERDICT}
   FROM s FULL OUTER JOIN t ON {same}
 )"""  # noqa: S608 - names are quoted, literals are escaped
 
@@ -108,7 +112,7 @@ judged AS (
             return ""
         reads_null = getattr(self.dataset, "null_changes", "read") == "read"
         of_source = f"IFNULL(LEAST(s.{STAMP}, {self._began}), {OLDEST})"
-        of_target = f"IFNULL(LEAST(t.{STAMP}, t.seen_at), {OLDEST})"
+        of_target = f"IFNULL(LEAST(t.{STAMP}, t._extracted_at), {OLDEST})"
         return f"""\
 WHEN s.{STAMP} IS NULL AND t.{STAMP} IS NULL THEN {"NULL" if reads_null else "'unstamped'"}
       WHEN s.{STAMP} = t.{STAMP} THEN NULL
@@ -126,13 +130,13 @@ WHEN s.{STAMP} IS NULL AND t.{STAMP} IS NULL THEN {"NULL" if reads_null else "'u
     @property
     def summary_sql(self) -> str:
         """One row: how many keys there are of each verdict, at the source, and live in the table."""
-        counts = ",\n  ".join(f"COUNTIF(verdict = '{verdict}') AS {verdict}" for verdict in VERDICTS)
+        counts = ",\n  ".join(f"COUNTIF({VERDICT} = '{verdict}') AS {verdict}" for verdict in VERDICTS)
         return f"""\
 WITH {self.judged}
 SELECT
   {counts},
-  COUNTIF(is_at_source) AS at_source,
-  COUNTIF(is_live) AS live
+  COUNTIF({AT_SOURCE}) AS at_source,
+  COUNTIF({LIVE}) AS live
 FROM judged"""  # noqa: S608 - names are quoted, literals are escaped
 
     def found_sql(self, verdicts: Iterable[str]) -> str:
@@ -141,10 +145,10 @@ FROM judged"""  # noqa: S608 - names are quoted, literals are escaped
         chosen = ", ".join(f"'{verdict}'" for verdict in verdicts)
         return f"""\
 WITH {self.judged}
-SELECT {keys}, {SOURCE}, verdict
+SELECT {keys}, {SOURCE}, {VERDICT}
 FROM judged
-WHERE verdict IN ({chosen})
-ORDER BY verdict, {keys}"""  # noqa: S608 - names are quoted, literals are escaped
+WHERE {VERDICT} IN ({chosen})
+ORDER BY {VERDICT}, {keys}"""  # noqa: S608 - names are quoted, literals are escaped
 
     def summary(self, warehouse: Warehouse) -> dict[str, int]:
         """Ask for `summary_sql`."""

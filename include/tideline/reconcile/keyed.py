@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tideline.merge.cap import Deletions, check_cap
-from tideline.reconcile.compare import RELANDED, VERDICTS, compared
+from tideline.reconcile.compare import RELANDED, VERDICT, VERDICTS, compared
 from tideline.reconcile.evidence import EventFile, begin, land_documents
 from tideline.reconcile.mongo_keys import AT_ONCE, SOURCE, KeyReader, id_of
 from tideline.reconcile.refused import Screen
@@ -93,7 +93,7 @@ def _screened(
 ) -> Iterator[bytes]:
     """What differs, read by `_id`, but for what was refused before: `known` counts that by verdict."""
     rows = comparison.found(work.deployment.open_warehouse(), RELANDED)
-    for verdict, some in groupby(rows, key=itemgetter("verdict")):
+    for verdict, some in groupby(rows, key=itemgetter(VERDICT)):
         screen = Screen(work.deployment, reader.dataset)
         yield from screen.pass_on(_documents(some, reader))
         known[verdict] = screen.known

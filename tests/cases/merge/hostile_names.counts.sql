@@ -25,13 +25,12 @@ t AS (
     t._raw_position,
     t._row_hash,
     t._deleted_at,
-    t._superseded_at,
-    TRUE AS is_there
+    t._superseded_at
   FROM `acme-prod`.`raw_test`.`table` AS t
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.is_there IS NULL THEN 'inserted'
+    WHEN t.`select` IS NULL THEN 'inserted'
     WHEN IFNULL(s._extracted_at > t._deleted_at, FALSE) THEN 'revived'
     WHEN NOT
       (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (

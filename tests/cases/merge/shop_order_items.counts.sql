@@ -32,14 +32,13 @@ t AS (
     t._raw_position,
     t._row_hash,
     t._deleted_at,
-    t._superseded_at,
-    TRUE AS is_there
+    t._superseded_at
   FROM `acme-prod`.`raw_shop_s3`.`order_items` AS t
   WHERE ((t.`created_at` >= TIMESTAMP '2026-02-28 00:00:00+00' AND t.`created_at` < TIMESTAMP '2026-03-02 00:00:00+00') OR (t.`created_at` >= TIMESTAMP '2026-03-05 00:00:00+00' AND t.`created_at` < TIMESTAMP '2026-03-06 00:00:00+00') OR t.`created_at` IS NULL)
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.is_there IS NULL THEN 'inserted'
+    WHEN t.`id` IS NULL THEN 'inserted'
     WHEN IFNULL(s._extracted_at > t._deleted_at, FALSE) THEN 'revived'
     WHEN NOT
       (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (

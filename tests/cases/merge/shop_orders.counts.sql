@@ -34,14 +34,13 @@ t AS (
     t._raw_position,
     t._row_hash,
     t._deleted_at,
-    t._superseded_at,
-    TRUE AS is_there
+    t._superseded_at
   FROM `acme-prod`.`raw_shop_mongodb`.`orders` AS t
   WHERE ((t.`order_date` >= DATE '2026-02-28' AND t.`order_date` < DATE '2026-03-02') OR (t.`order_date` >= DATE '2026-03-05' AND t.`order_date` < DATE '2026-03-06') OR t.`order_date` IS NULL)
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.is_there IS NULL THEN 'inserted'
+    WHEN t.`id` IS NULL THEN 'inserted'
     WHEN IFNULL(s._extracted_at > t._deleted_at, FALSE) THEN 'revived'
     WHEN NOT
       (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (

@@ -9,7 +9,7 @@ WITH s AS (
     l._extracted_at,
     l._raw_uri,
     l._raw_position,
-    (SELECT MAX(IF(_deleted_at IS NULL, TIMESTAMP_ADD(_superseded_at, INTERVAL 1 MICROSECOND), _superseded_at)) FROM `acme-prod`.`raw_test`.`things`) AS _whole_at
+    (SELECT MAX(IF(_deleted_at IS NULL, TIMESTAMP_ADD(_superseded_at, INTERVAL 1 MICROSECOND), _superseded_at)) FROM `acme-prod`.`raw_test`.`things`) AS _superseded_at
   FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS l
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (
@@ -26,14 +26,13 @@ t AS (
     t._raw_position,
     t._row_hash,
     t._deleted_at,
-    t._superseded_at,
-    TRUE AS is_there
+    t._superseded_at
   FROM `acme-prod`.`raw_test`.`things` AS t
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.is_there IS NULL THEN IF(IFNULL(s._extracted_at < s._whole_at, FALSE), 'stale', 'inserted')
-    WHEN (IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE)) THEN 'revived'
+    WHEN t.`region` IS NULL THEN IF(IFNULL(s._extracted_at < s._superseded_at, FALSE), 'stale', 'inserted')
+    WHEN (IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._superseded_at, FALSE)) THEN 'revived'
     WHEN NOT
       (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
         IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)

@@ -10,7 +10,7 @@ USING (
     l._extracted_at,
     l._raw_uri,
     l._raw_position,
-    (SELECT MAX(IF(_deleted_at IS NULL, TIMESTAMP_ADD(_superseded_at, INTERVAL 1 MICROSECOND), _superseded_at)) FROM `acme-prod`.`raw_test`.`things`) AS _whole_at
+    (SELECT MAX(IF(_deleted_at IS NULL, TIMESTAMP_ADD(_superseded_at, INTERVAL 1 MICROSECOND), _superseded_at)) FROM `acme-prod`.`raw_test`.`things`) AS _superseded_at
   FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS l
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (
@@ -20,7 +20,7 @@ USING (
 ) AS s
 ON t.`region` = s.`region` AND t.`id` = s.`id`
 WHEN MATCHED AND (
-  (IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE))
+  (IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._superseded_at, FALSE))
   OR (s._row_hash IS DISTINCT FROM t._row_hash AND
     (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
       IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
@@ -40,7 +40,7 @@ WHEN MATCHED AND (
   _raw_uri = s._raw_uri,
   _raw_position = s._raw_position,
   _merged_at = CURRENT_TIMESTAMP(),
-  _deleted_at = IF((IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE)), NULL, IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), s._whole_at, t._deleted_at))
+  _deleted_at = IF((IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._superseded_at, FALSE)), NULL, IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), s._superseded_at, t._deleted_at))
 WHEN MATCHED AND
   (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
     IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
@@ -55,7 +55,7 @@ THEN UPDATE SET
   _extracted_at = s._extracted_at,
   _raw_uri = s._raw_uri,
   _raw_position = s._raw_position,
-  _deleted_at = IF((IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._whole_at, FALSE)), NULL, IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), s._whole_at, t._deleted_at))
+  _deleted_at = IF((IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._superseded_at, FALSE)), NULL, IF(IFNULL(s._extracted_at > t._deleted_at, FALSE), s._superseded_at, t._deleted_at))
 WHEN NOT MATCHED THEN INSERT (
   `region`,
   `id`,
@@ -80,6 +80,6 @@ WHEN NOT MATCHED THEN INSERT (
   s._raw_uri,
   s._raw_position,
   CURRENT_TIMESTAMP(),
-  IF(IFNULL(s._extracted_at < s._whole_at, FALSE), s._whole_at, NULL),
-  IF(IFNULL(s._extracted_at < s._whole_at, FALSE), s._whole_at, NULL)
+  IF(IFNULL(s._extracted_at < s._superseded_at, FALSE), s._superseded_at, NULL),
+  IF(IFNULL(s._extracted_at < s._superseded_at, FALSE), s._superseded_at, NULL)
 )

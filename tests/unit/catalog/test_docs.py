@@ -8,7 +8,14 @@ from typing import Any, get_args
 
 import pytest
 
-from tideline.catalog.column import METADATA_COLUMNS, RESERVED_PREFIXES, Column, Declaration, TypeKind
+from tideline.catalog.column import (
+    BESIDE_KEYS,
+    METADATA_COLUMNS,
+    RESERVED_PREFIXES,
+    Column,
+    Declaration,
+    TypeKind,
+)
 from tideline.catalog.layout import LAYOUTS
 from tideline.catalog.loader import load_catalog
 from tideline.catalog.options import CsvDialect, CsvSplit, MongoSplit, Paging, Partition, Volume
@@ -67,7 +74,9 @@ def test_every_type_has_a_row() -> None:
 
 
 def test_every_refused_name_is_listed() -> None:
-    assert all(f"`{name}`" in SECTIONS["A column"] for name in (*RESERVED_PREFIXES, *METADATA_COLUMNS))
+    assert all(
+        f"`{name}`" in SECTIONS["A column"] for name in (*RESERVED_PREFIXES, *METADATA_COLUMNS, *BESIDE_KEYS)
+    )
 
 
 def test_every_kind_is_told() -> None:

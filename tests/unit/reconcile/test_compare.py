@@ -13,7 +13,7 @@ import pytest
 
 from tideline.catalog.model import MongoDataset
 from tideline.reconcile import compare
-from tideline.reconcile.compare import VERDICTS, Comparison, compared, upload
+from tideline.reconcile.compare import VERDICT, VERDICTS, Comparison, compared, upload
 from tideline.reconcile.mongo_keys import SOURCE, STAMP
 from tideline.warehouse.bigquery import NDJSON, Warehouse
 from tideline.warehouse.names import TableName, load_table, raw_table
@@ -113,7 +113,7 @@ def make(warehouse, dataset, *, mark=MARK):
 
 
 def verdicts(comparison, warehouse):
-    return {row["id"]: row["verdict"] for row in comparison.found(warehouse, VERDICTS)}
+    return {row["id"]: row[VERDICT] for row in comparison.found(warehouse, VERDICTS)}
 
 
 def test_every_case_is_judged(warehouse):
