@@ -128,12 +128,15 @@ LIMIT @rows"""  # noqa: S608 - the name is quoted
 def vanished_sql(table: str) -> str:
     """Declared columns that had values in nearly every load, and have had none in any since.
 
+    A load does not say which columns were declared: where the catalog changed between the last that does not
+    list a column as empty and the first that does, the column may be new, and has not vanished.
+
     Only loads count that had rows enough to tell (`tideline.refine.drift.MIN_ROWS`): those of fewer rows are
     as likely to lack a rare field by chance.
     """
     return f"""\
 WITH loads AS (
-  SELECT source, dataset, load_id, extracted_at, refined, empty_columns FROM {table}
+  SELECT source, dataset, load_id, extracted_at, refined, empty_columns, catalog_fingerprint FROM {table}
   WHERE committed_at >= @since AND mode != '{REWIND}' AND refined >= @enough
   {_NEWEST_OF_RAW}
 ),
@@ -145,7 +148,8 @@ paths AS (
   SELECT DISTINCT source, dataset, path FROM empty
 ),
 seen AS (
-  SELECT p.source, p.dataset, p.path, l.load_id, l.extracted_at, l.refined, e.path IS NULL AS is_there
+  SELECT p.source, p.dataset, p.path, l.load_id, l.extracted_at, l.refined, l.catalog_fingerprint,
+    e.path IS NULL AS is_there
   FROM paths AS p
   JOIN loads AS l ON l.source = p.source AND l.dataset = p.dataset
   LEFT JOIN empty AS e ON e.load_id = l.load_id AND e.path = p.path
@@ -163,5 +167,7 @@ WHERE last_there IS NOT NULL
 GROUP BY source, dataset, path
 HAVING COUNTIF(extracted_at > last_there) > 0
   AND COUNTIF(is_there) >= @share * COUNTIF(extracted_at <= last_there)
+  AND MAX_BY(catalog_fingerprint, IF(extracted_at <= last_there, extracted_at, NULL))
+    = MIN_BY(catalog_fingerprint, IF(extracted_at > last_there, extracted_at, NULL))
 ORDER BY last_seen DESC, source, dataset, path
 LIMIT @rows"""  # noqa: S608 - the name is quoted

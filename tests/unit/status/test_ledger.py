@@ -148,3 +148,11 @@ def test_a_column_that_is_often_empty_does_not_vanish(ledger, reader, kit):
     assert reader.vanished() == []
     record(ledger, kit.row(0, name="back", window=Window(None, kit.hours(0))))
     assert reader.vanished() == []
+
+
+def test_a_column_that_was_declared_before_the_source_has_it_does_not_vanish(ledger, reader, kit):
+    record(ledger, *(kit.row(number) for number in (-9, -8)))
+    record(ledger, *(kit.row(n, empty_columns=["new"], catalog_fingerprint="g") for n in (-7, -6, -5)))
+    assert reader.vanished() == []
+    record(ledger, *(kit.row(n, empty_columns=["new", "note"], catalog_fingerprint="g") for n in (-4, -3)))
+    assert [found.path for found in reader.vanished()] == ["note"]
