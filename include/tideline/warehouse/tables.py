@@ -147,6 +147,9 @@ def _ensured(warehouse: Warehouse, table: bigquery.Table, name: TableName, layou
     if layout.clustering and _lower(table.clustering_fields or ()) != _lower(layout.clustering):
         table.clustering_fields = list(layout.clustering)
         properties.append("clustering_fields")
+    if layout.description and table.description != layout.description:
+        table.description = layout.description
+        properties.append("description")
     if properties and warehouse.tables.update(table, properties) is None:
         return None
     return Ensured(evolution.fields, str(table.created))

@@ -110,6 +110,13 @@ def test_legal_changes_are_made_and_rows_stay(warehouse, name):
     assert [(row["id"], float(row["x"]), row["tags"]) for row in rows] == [(1, 7.0, []), (2, 1.5, ["a"])]
 
 
+def test_another_description_is_written_and_none_is_left_alone(warehouse, name):
+    ensure_table(warehouse, name, LAYOUT)
+    for said, found in (("Other things.", "Other things."), ("", "Other things.")):
+        ensure_table(warehouse, name, replace(LAYOUT, description=said))
+        assert warehouse.tables.get(name).description == found
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
