@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tideline import errors
+from tideline.catalog.checks import DAG_TASKS
 from tideline.catalog.loader import load_catalog
 from tideline.settings import from_environment
 
@@ -119,6 +120,17 @@ def test_each_dataset_is_landed_refined_and_merged(dag, catalog):
         assert verbs[1].upstream_task_ids == {verbs[0].task_id}
         assert verbs[2].upstream_task_ids == {verbs[1].task_id}
         assert verbs[2].task_id in dag.get_task("settle").upstream_task_ids
+
+
+def test_no_source_may_be_called_as_a_task_of_a_dag_is(bag, catalog):
+    """Airflow would not import the DAG."""
+    sources = {source.name for source in catalog.sources}
+    found = {
+        name
+        for each in ("tideline_hourly", "tideline_reconcile")
+        for name in bag.dags[each].task_group.children
+    }
+    assert found - sources == set(DAG_TASKS)
 
 
 def test_one_writer_per_table(dag, catalog):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _COMPARABLE = ("string", "int64", "numeric", "bignumeric", "bool", "date", "timestamp")
 """The types that BigQuery can cluster by and that compare with plain equality: no floats, no blobs."""
+DAG_TASKS = ("data_tests", "models", "plan", "settle", "verdict")
+"""What the DAGs call tasks and a group of their own, beside the groups of sources; complete, a test says."""
 _MAX_DEPTH = 15
 """Levels of nested records in a BigQuery table."""
 _MAX_COLUMNS = 10_000 - len(METADATA_COLUMNS)
@@ -166,6 +168,9 @@ def check_catalog(catalog: Catalog) -> Iterator[Finding]:
     for index, source in enumerate(catalog.sources):
         if source.name in (earlier.name for earlier in catalog.sources[:index]):
             yield ("sources", index), f"another source is called {source.name} too; rename one"
+        if source.name in DAG_TASKS:
+            text = f"found {source.name}, which is what the DAGs call a task of their own"
+            yield ("sources", index), f"{text}; write another name, such as {source.name}_system"
         yield from ((("sources", index, *path), text) for path, text in _check_source(source))
     yield from _tables(catalog)
     yield from _prefixes(catalog)

@@ -272,6 +272,7 @@ def catalog(*sources: Source) -> Catalog:
     ("sources", "place", "text"),
     [
         ([source(mongo()), source(mongo(name="other"))], "sources.1", "another source is called shop too"),
+        ([source(mongo(source="plan"))], "sources.0", "; write another name, such as plan_system"),
         ([source(mongo(), mongo())], "sources.0.datasets.0", "orders is declared twice; rename one"),
         ([source(mongo(), name="x")], "sources.0.datasets.0", "is of shop (mongodb), not of x (mongodb)"),
         (
