@@ -209,12 +209,19 @@ def check_partitioning(table: bigquery.Table, name: TableName, layout: Layout) -
     raise SchemaEvolutionError(
         f"the catalog partitions by {_described(wanted)}, the table is partitioned by {_described(found)}",
         place=f"table {name}",
-        remedy=f"undo the change in the catalog, or run: {_rebuild(name, layout)}",
+        remedy=f"undo the change in the catalog, or run: {_rebuild(table, name, layout)}",
     )
 
 
-def _rebuild(name: TableName, layout: Layout) -> str:
-    """BigQuery does not replace a table by one that is partitioned otherwise."""
+def _rebuild(table: bigquery.Table, name: TableName, layout: Layout) -> str:
+    """BigQuery does not replace a table by one that is partitioned otherwise.
+
+    Its rows are copied; where they have no such column to lie by, they are made anew.
+    """
+    types = {field.name.lower(): field.type for field in from_api(table.schema)}
+    lies_by = {column for column in (layout.partition_column, *layout.clustering) if column}
+    if any(types.get(f.name.lower()) != f.type for f in layout.fields if f.name in lies_by):
+        return f"{put_aside(name)}; then replay the dataset from raw"
     new = replace(name, table=f"{name.table}__new")
     clauses = f" {layout.clauses}" if layout.clauses else ""
     return (

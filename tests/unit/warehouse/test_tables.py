@@ -122,15 +122,35 @@ def test_another_description_is_written_and_none_is_left_alone(warehouse, name):
     [
         replace(LAYOUT, granularity="day"),
         replace(LAYOUT, partition_column=None),
-        replace(LAYOUT, fields=(*LAYOUT.fields, Field("at", "TIMESTAMP")), partition_column="at"),
+        replace(LAYOUT, partition_column=None, clustering=("day",)),
     ],
-    ids=["granularity", "none", "column"],
+    ids=["granularity", "none", "clusters"],
 )
 def test_other_partitioning_is_refused_with_what_a_person_would_run(warehouse, name, wanted):
     ensure_table(warehouse, name, LAYOUT)
     with pytest.raises(SchemaEvolutionError, match=r"partitioned by day \(MONTH\)") as caught:
         ensure_table(warehouse, name, wanted)
     assert f"RENAME TO `{name.table}`" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        replace(LAYOUT, fields=(*LAYOUT.fields, Field("at", "TIMESTAMP")), partition_column="at"),
+        replace(
+            LAYOUT, fields=(*LAYOUT.fields, Field("s", "STRING")), partition_column=None, clustering=("s",)
+        ),
+        replace(LAYOUT, fields=(LAYOUT.fields[0], Field("day", "TIMESTAMP")), granularity="day"),
+    ],
+    ids=["new", "cluster by new", "another type"],
+)
+def test_a_table_that_has_no_such_column_to_lie_by_is_put_aside(warehouse, name, wanted):
+    """Copying it as it is would be refused: nothing in it says where a row belongs."""
+    ensure_table(warehouse, name, LAYOUT)
+    with pytest.raises(SchemaEvolutionError, match=r"partitioned by day \(MONTH\)") as caught:
+        ensure_table(warehouse, name, wanted)
+    assert f"RENAME TO `{name.table}__old`; then replay" in caught.value.remedy
+    assert "SELECT" not in caught.value.remedy
 
 
 def test_partitioning_of_a_plain_table_is_refused(warehouse, name):
