@@ -5,21 +5,23 @@ The high-water mark is in the ledger alone, and the ledger can be made again fro
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import steps
-from arena import KINDS, s3_client
+from arena import HOUR, KINDS, T0, s3_client
 from invariants import check_settled, check_unmoved, look
 
 from tideline import pipeline
 from tideline.errors import IntegrityError
+from tideline.replay import shadow as shadows
 from tideline.replay.recover import recover
 from tideline.replay.request import ReplayRequest
 from tideline.replay.rewind import rewind
 from tideline.replay.span import Span
-from tideline.replay.steps import merge_refined, plan_replay, refine_batch
+from tideline.replay.steps import compare_shadow, merge_refined, plan_replay, refine_batch, swap_shadow
 from tideline.warehouse import names
 from tideline.warehouse.ledger import Ledger
 from tideline.warehouse.names import raw_table
@@ -27,6 +29,7 @@ from tideline.warehouse.names import raw_table
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 HOURS = 3
+log = logging.getLogger(__name__)
 
 
 class World:
@@ -65,11 +68,13 @@ class World:
         outcome = recover(self.deployment, [dataset], Span(), "recover")
         assert len(outcome.skipped) == skipped, outcome.skipped
 
-    def replay(self) -> None:
-        request = ReplayRequest(datasets=(self.lane.dataset_id(self.kind),))
-        plan = plan_replay(self.deployment, request, datetime.now(UTC))
-        refined = [refine_batch(self.deployment, batch, "replay") for batch in plan["batches"]]
-        merge_refined(self.deployment, plan, refined, "replay")
+    def replay(self, step=log.debug, **asked) -> tuple:
+        """The plan and what was merged; of a shadow, what was compared."""
+        request = ReplayRequest(datasets=(self.lane.dataset_id(self.kind),), **asked)
+        plan, run_id = plan_replay(self.deployment, request, datetime.now(UTC)), "replay"
+        refined = [refine_batch(self.deployment, batch, run_id) for batch in plan["batches"]]
+        merged = merge_refined(self.deployment, plan, refined, run_id, step)
+        return plan, compare_shadow(self.deployment, plan, merged, run_id) if plan["shadow"] else merged
 
     def settle(self, since, hour: int, *, whole_ledger: bool = True) -> None:
         """A scheduled run finds everything; a second one changes nothing."""
@@ -197,6 +202,33 @@ def test_a_table_that_is_gone_is_read_anew_after_a_rewind(world):
     found = world.look()
     check_settled(world.faults, found, found, world.lane.truth(world.kind))
     world.faults.tried()
+
+
+class Killed(BaseException):
+    """What no code of ours catches."""
+
+
+def killed(*_, **__):
+    raise Killed
+
+
+def test_a_swap_that_was_killed_after_its_copy_is_made_good_by_the_same_command(world, monkeypatch):
+    """An hour was merged into the table that was replaced, and is not in the range; the next hour comes first."""
+    asked = {"span": Span(T0 + HOUR, T0 + 2 * HOUR), "into": "shadow", "swap": True}
+    plan, compared = world.replay(**asked)
+    world.lane.change(world.kind, 3, 20, hour=HOURS)
+    world.run(HOURS)
+    with monkeypatch.context() as patched:
+        patched.setattr(shadows, "settle", killed)
+        with pytest.raises(Killed):
+            swap_shadow(world.deployment, plan, compared, "replay")
+    world.lane.change(world.kind, 4, 21, hour=HOURS + 1)
+    world.run(HOURS + 1)
+    after = world.look()
+    swap_shadow(world.deployment, *world.replay(**asked), "replay")
+    found = world.look()
+    check_settled(world.faults, after, found, world.lane.truth(world.kind))
+    world.settle(found, HOURS + 1)
 
 
 @pytest.mark.parametrize("stage", ["raw", "processed"])

@@ -20,9 +20,10 @@ from tideline.replay.landings import landings
 from tideline.replay.select import EVERYTHING
 from tideline.replay.work import Item, Outcome, full_summary, merge_all, merge_live, refine_items
 from tideline.warehouse.leases import leased
-from tideline.warehouse.names import TableName, beside, raw_table
+from tideline.warehouse.names import TableName, beside, instant_beside, raw_table
 from tideline.warehouse.schema import raw_layout
-from tideline.warehouse.tables import check_partitioning, set_expiry
+from tideline.warehouse.tables import check_partitioning, describe, set_expiry
+from tideline.window import CLOCK_SKEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
     from tideline.pipeline import Deployment, Summary
     from tideline.replay.compare import Comparison
     from tideline.replay.select import Selection
+    from tideline.warehouse.bigquery import Warehouse
 
 log = logging.getLogger(__name__)
+
+SWAPPING = "The table before a swap that has not ended yet: the new one may lack what was merged meanwhile."
+"""What an old table says of itself until its swap is settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,9 @@ def begin(
     else:
         warehouse.tables.create(shadow, layout)
     set_expiry(warehouse, shadow, now + timedelta(days=days))
-    return Shadow(dataset.dataset_id, shadow, selection.as_of)
+    # what was committed since a swap began that never ended need not be in the live table
+    begun = [at - CLOCK_SKEW for at in _open_swaps(warehouse, live).values()]
+    return Shadow(dataset.dataset_id, shadow, min([selection.as_of, *begun]))
 
 
 def merge_into(deployment: Deployment, shadow: Shadow, handed_over: Summary, run_id: str) -> Summary:
@@ -162,12 +169,12 @@ def swap(
     with leased(warehouse, live, str(shadow.table)):
         warehouse.copy(live, before, key=str(before), replace=False)
         set_expiry(warehouse, before, now + timedelta(days=keep_days))
+        describe(warehouse, before, SWAPPING)
         set_expiry(
             warehouse, shadow.table, None
         )  # a swap that ends halfway leaves no live table that expires
         warehouse.copy(shadow.table, live, key=f"{shadow.table} as {live}", replace=True)
     set_expiry(warehouse, live, None)
-    set_expiry(warehouse, shadow.table, now + timedelta(days=keep_days))
     log.info("%s took the place of %s; what was there is kept as %s", shadow.table, live, before)
     return before
 
@@ -211,6 +218,23 @@ def settle(
                 log.warning("%s is not merged, as before: %s", uri, error)
                 outcomes.append(Outcome(skipped={uri: str(error)}).to_json())
     return Outcome.joined(outcomes)
+
+
+def close(deployment: Deployment, shadow: Shadow, expires: datetime) -> None:
+    """Once it is settled: let the shadow go, and those of swaps before it that ended halfway."""
+    warehouse = deployment.open_warehouse()
+    live = raw_table(deployment.catalog.dataset(shadow.dataset_id), warehouse.settings)
+    for before, begun_at in _open_swaps(warehouse, live).items():
+        set_expiry(warehouse, beside(live, "shadow", begun_at), expires)
+        describe(warehouse, before, None)
+
+
+def _open_swaps(warehouse: Warehouse, live: TableName) -> dict[TableName, datetime]:
+    """The old tables of swaps that were begun and not settled, each with the clock by which it is named."""
+    instants = (instant_beside(live, "before", name) for name in warehouse.tables.names_beside(live))
+    kept = {beside(live, "before", at): at for at in instants if at is not None}
+    found = {before: warehouse.tables.get(before) for before in kept}
+    return {before: at for before, at in kept.items() if (t := found[before]) and t.description == SWAPPING}
 
 
 def _merge_late(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -142,16 +143,17 @@ def swap_shadow(
     Raises:
         IntegrityError: The live table has keys that the shadow has not.
     """
-    shadow = _needed_shadow(plan)
+    shadow, now = _needed_shadow(plan), parse_instant(plan["now"])
     before = shadows.swap(
         deployment,
         shadow,
         Comparison.from_json(compared["comparison"]),
-        parse_instant(plan["now"]),
+        now,
         keep_days=plan["keep_days"],
         force=plan["force"],
     )
     late = shadows.settle(deployment, shadow, _items(plan), compared["merged"], run_id, step)
+    shadows.close(deployment, shadow, now + timedelta(days=plan["keep_days"]))
     return {"before": str(before), "late": late.to_json()}
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from tideline.catalog.model import Dataset
     from tideline.settings import Settings
@@ -22,6 +21,7 @@ LANDED_OBJECTS = "landed_objects"
 BUILDS = "build_ledger"
 PLACES = "build_places"
 _LABEL_LENGTH = 63  # BigQuery's limit on label keys and values
+_INSTANT = "%Y%m%dT%H%M%S%fZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,15 @@ def raw_table(dataset: Dataset, settings: Settings) -> TableName:
 
 def beside(table: TableName, kind: str, instant: datetime) -> TableName:
     """A table beside another, named after it: `orders__shadow_20260131T140502123456Z`."""
-    return replace(table, table=f"{table.table}__{kind}_{instant.astimezone(UTC):%Y%m%dT%H%M%S%f}Z")
+    return replace(table, table=f"{table.table}__{kind}_{instant.astimezone(UTC):{_INSTANT}}")
+
+
+def instant_beside(table: TableName, kind: str, name: str) -> datetime | None:
+    """The instant by which `beside` named a table; None for the name of any other."""
+    try:
+        return datetime.strptime(name, f"{table.table}__{kind}_{_INSTANT}").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def load_table(dataset: Dataset, load_id: str, settings: Settings) -> TableName:

@@ -55,6 +55,18 @@ class Tables:
 
         return self.patience.call(f"table {name}", request)
 
+    def names_beside(self, name: TableName) -> list[str]:
+        """The names of all tables of the table's BigQuery dataset; none where there is no such dataset."""
+
+        def request(seconds: float) -> list[str]:
+            try:
+                dataset = f"{name.project}.{name.dataset}"
+                return [it.table_id for it in self.client.list_tables(dataset, retry=None, timeout=seconds)]
+            except exceptions.NotFound:
+                return []
+
+        return self.patience.call(f"tables beside {name}", request)
+
     def create(self, name: TableName, layout: Layout) -> bigquery.Table:
         """Create the table, and its dataset where that is missing; one that exists is returned as it is."""
         table = layout.to_table(name)
@@ -161,12 +173,25 @@ def set_expiry(warehouse: Warehouse, name: TableName, expires: datetime | None) 
     Raises:
         WarehouseUnavailableError: Others change it all the time.
     """
+    _set(warehouse, name, "expires", expires)
+
+
+def describe(warehouse: Warehouse, name: TableName, text: str | None) -> None:
+    """Let the table say this of itself, if it is there.
+
+    Raises:
+        WarehouseUnavailableError: Others change it all the time.
+    """
+    _set(warehouse, name, "description", text)
+
+
+def _set(warehouse: Warehouse, name: TableName, property_name: str, value: object) -> None:
     for _ in range(_MOST_CLASHES):
         table = warehouse.tables.get(name)
-        if table is None or table.expires == expires:
+        if table is None or getattr(table, property_name) == value:
             return
-        table.expires = expires
-        if warehouse.tables.update(table, ["expires"]) is not None:
+        setattr(table, property_name, value)
+        if warehouse.tables.update(table, [property_name]) is not None:
             return
     raise _clash(name)
 

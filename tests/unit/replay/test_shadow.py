@@ -1,4 +1,4 @@
-"""What a swap does to tables that expire, wherever it ends, and what is merged after it."""
+"""What a swap does to tables that expire, wherever it ends, what it leaves said, and what is merged after it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from tideline.replay import shadow as shadows
 from tideline.replay.compare import Comparison
 from tideline.replay.shadow import Shadow
 from tideline.replay.work import Item, Outcome
-from tideline.warehouse.names import TableName
+from tideline.warehouse.names import TableName, beside
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LIVE, SHADOW = (TableName("p", "raw_test", name) for name in ("things", "things__shadow"))
+WEEK = NOW + timedelta(days=7)
+LIVE = TableName("p", "raw_test", "things")
+SHADOW, BEFORE = (beside(LIVE, kind, NOW) for kind in ("shadow", "before"))
 DATASET = SimpleNamespace(source="test", name="things")
 
 
@@ -27,8 +29,12 @@ class Killed(BaseException):
 @pytest.fixture
 def warehouse(monkeypatch):
     """A warehouse whose copies have the expiry of what they are copied from, and which may be killed after one."""
-    expires = {LIVE: None, SHADOW: NOW + timedelta(days=1)}
-    made = SimpleNamespace(settings=None, expires=expires, killed_after=None)
+    expires, said = {LIVE: None, SHADOW: NOW + timedelta(days=1)}, {}
+    made = SimpleNamespace(settings=None, expires=expires, said=said, killed_after=None)
+    made.tables = SimpleNamespace(
+        names_beside=lambda _: [name.table for name in (*expires, beside(LIVE, "other", NOW))],
+        get=lambda name: SimpleNamespace(description=said.get(name)),
+    )
 
     def copy(source, target, *, key, replace):
         expires[target] = expires[source]
@@ -37,22 +43,29 @@ def warehouse(monkeypatch):
 
     made.copy = copy
     monkeypatch.setattr(shadows, "set_expiry", lambda _, name, at: expires.update({name: at}))
+    monkeypatch.setattr(shadows, "describe", lambda _, name, text: said.update({name: text}))
     monkeypatch.setattr(shadows, "leased", lambda *_: nullcontext())
     monkeypatch.setattr(shadows, "raw_table", lambda *_: LIVE)
     return made
 
 
-def swap(warehouse):
+def deployment(warehouse):
     catalog = SimpleNamespace(dataset=lambda _: DATASET)
-    deployment = SimpleNamespace(catalog=catalog, open_warehouse=lambda: warehouse)
+    return SimpleNamespace(catalog=catalog, open_warehouse=lambda: warehouse)
+
+
+def swap(warehouse):
     same = Comparison(1, 1, 0, 0, only_live=0, only_shadow=0, columns=(), reshaped=(), examples=())
-    return shadows.swap(deployment, Shadow("test.things", SHADOW, NOW), same, NOW, keep_days=7)
+    shadow = Shadow("test.things", SHADOW, NOW)
+    return shadows.swap(deployment(warehouse), shadow, same, NOW, keep_days=7)
 
 
 def test_the_live_table_stays_and_what_is_beside_it_expires(warehouse):
-    before = swap(warehouse)
-    week = NOW + timedelta(days=7)
-    assert warehouse.expires == {LIVE: None, SHADOW: week, before: week}
+    assert swap(warehouse) == BEFORE
+    assert warehouse.said == {BEFORE: shadows.SWAPPING}
+    shadows.close(deployment(warehouse), Shadow("test.things", SHADOW, NOW), WEEK)
+    assert warehouse.expires == {LIVE: None, SHADOW: WEEK, BEFORE: WEEK}
+    assert warehouse.said == {BEFORE: None}
 
 
 def test_a_swap_that_is_killed_halfway_leaves_a_live_table_that_stays(warehouse):
@@ -60,6 +73,17 @@ def test_a_swap_that_is_killed_halfway_leaves_a_live_table_that_stays(warehouse)
     with pytest.raises(Killed):
         swap(warehouse)
     assert warehouse.expires[LIVE] is None
+
+
+def test_what_a_killed_swap_left_goes_with_the_next(warehouse):
+    """It began an hour before, and nobody knows any more how long its shadow was to be kept."""
+    earlier = NOW - timedelta(hours=1)
+    shadow, before = (beside(LIVE, kind, earlier) for kind in ("shadow", "before"))
+    warehouse.expires |= {shadow: None, before: WEEK}
+    warehouse.said[before] = shadows.SWAPPING
+    shadows.close(deployment(warehouse), Shadow("test.things", SHADOW, NOW), WEEK)
+    assert warehouse.expires[shadow] == WEEK
+    assert warehouse.said[before] is None
 
 
 @pytest.fixture

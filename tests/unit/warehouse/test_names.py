@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 import sqlglot
@@ -16,6 +16,17 @@ def test_tables_are_spelt_with_the_deployments_prefix():
     settings = Settings(project="acme", dataset_prefix="dev_")
     assert str(names.ops_table(names.LEDGER, settings)) == "acme.dev_tideline_ops.load_ledger"
     assert names.ops_table("t", settings).sql == "`acme`.`dev_tideline_ops`.`t`"
+
+
+def test_a_table_beside_another_says_when_it_was_named():
+    table, noon = names.TableName("p", "d", "orders"), datetime(2026, 3, 14, 12, 0, 5, 123, tzinfo=UTC)
+    before = names.beside(table, "before", noon.astimezone(timezone(timedelta(hours=1))))
+    assert before.table == "orders__before_20260314T120005000123Z"
+    assert names.instant_beside(table, "before", before.table) == noon
+    instant = before.table.removeprefix("orders__before_")
+    others = ("orders", f"orders__shadow_{instant}", "orders__before_", "orders__before_x", instant)
+    for name in (*others, f"my_{before.table}", f"{before.table}_2"):
+        assert names.instant_beside(table, "before", name) is None, name
 
 
 def test_job_ids_differ_by_everything_that_makes_a_job():

@@ -10,7 +10,7 @@ from tideline.errors import SchemaEvolutionError
 from tideline.warehouse.bigquery import Warehouse
 from tideline.warehouse.names import TableName
 from tideline.warehouse.schema import Field, Layout, raw_layout
-from tideline.warehouse.tables import ensure_table, set_expiry
+from tideline.warehouse.tables import describe, ensure_table, set_expiry
 
 LAYOUT = Layout(
     fields=(
@@ -264,3 +264,29 @@ def test_expiry_that_is_right_or_of_no_table_is_left_alone(bench, answer):
     bench.script.answers.append(answer or table)
     set_expiry(bench.warehouse, TableName("p", "d", "t"), None)
     assert [request.method for request in bench.script.requests] == ["GET"]
+
+
+def test_a_table_says_something_and_then_no_more(bench):
+    name, there = (
+        TableName("p", "d", "t"),
+        {"tableReference": {"projectId": "p", "datasetId": "d", "tableId": "t"}},
+    )
+    bench.script.answers += [there, there, {**there, "description": "old"}, there]
+    describe(bench.warehouse, name, "old")
+    describe(bench.warehouse, name, None)
+    sent = [request.body for request in bench.script.requests if request.method == "PATCH"]
+    assert [body["description"] for body in sent] == ["old", None]
+
+
+def test_tables_are_named_page_by_page(bench):
+    def page(*tables, **more):
+        references = [{"projectId": "p", "datasetId": "d", "tableId": table} for table in tables]
+        return {"tables": [{"tableReference": reference} for reference in references], **more}
+
+    bench.script.answers += [page("a", "b", nextPageToken="2"), page("c")]
+    assert bench.warehouse.tables.names_beside(TableName("p", "d", "t")) == ["a", "b", "c"]
+
+
+def test_where_there_is_no_dataset_there_are_no_tables(bench, kit):
+    bench.script.answers.append(kit.error(404, "notFound"))
+    assert bench.warehouse.tables.names_beside(TableName("p", "d", "t")) == []
