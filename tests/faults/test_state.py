@@ -194,6 +194,30 @@ def test_a_table_that_is_gone_is_not_begun_anew_with_an_hour(world):
     world.settle(world.look(), HOURS)
 
 
+def test_a_table_that_is_gone_stays_so_until_a_replay_has_ended(world):
+    """Killed halfway, it would leave a table with a part of the rows, into which the next hour merges: all green."""
+    world.execute("DROP TABLE @table")
+    with pytest.raises(Killed):
+        world.replay(step=killed)
+    assert not world.look().rows
+    world.lane.change(world.kind, 3, 20, hour=HOURS)
+    if world.kind != "rest_api":
+        with pytest.raises(IntegrityError, match="the table is gone"):
+            world.run(HOURS)
+    world.replay()
+    found = world.look()
+    world.settle(found, HOURS)
+
+
+def test_a_table_that_is_gone_is_not_begun_anew_with_a_range(world):
+    world.execute("DROP TABLE @table")
+    with pytest.raises(IntegrityError, match="the table is gone"):
+        world.replay(span=Span(T0 + 2 * HOUR, None))
+    assert not world.look().rows
+    world.replay()
+    world.settle(world.look(), HOURS)
+
+
 def test_a_table_that_is_gone_is_read_anew_after_a_rewind(world):
     world.execute("DROP TABLE @table")
     said = {"reason": "dropped", "actor": "me", "run_id": "rewind", "now": datetime.now(UTC)}

@@ -11,14 +11,22 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tideline.errors import IntegrityError
 from tideline.merge import merge as merging
 from tideline.replay.book import read_book
 from tideline.replay.landings import landings
 from tideline.replay.select import EVERYTHING
-from tideline.replay.work import Item, Outcome, full_summary, merge_all, merge_live, refine_items
+from tideline.replay.work import (
+    Item,
+    Outcome,
+    full_summary,
+    merge_all,
+    merge_live,
+    record_live,
+    refine_items,
+)
 from tideline.warehouse.leases import leased
 from tideline.warehouse.names import TableName, beside, instant_beside, raw_table
 from tideline.warehouse.schema import raw_layout
@@ -26,7 +34,7 @@ from tideline.warehouse.tables import check_partitioning, describe, set_expiry
 from tideline.window import CLOCK_SKEW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from tideline.catalog.model import AnyDataset
@@ -207,7 +215,7 @@ def settle(
     ]
     late = _merge_late(deployment, [item for item in missing if item.recorded], run_id, step)
     for summary in done:
-        _record(deployment, summary, run_id)
+        record_live(deployment, dict(summary), run_id)
     outcomes = [late.to_json()]
     for item in missing:
         if not item.recorded:
@@ -242,18 +250,6 @@ def _merge_late(
 ) -> Outcome:
     refined = refine_items(deployment, items, run_id, step)
     return merge_all(refined, lambda summary: merge_live(deployment, summary, run_id), step)
-
-
-def _record(deployment: Deployment, handed_over: Mapping[str, Any], run_id: str) -> None:
-    summary = full_summary(deployment, dict(handed_over))
-    merging.record(
-        deployment.catalog.dataset(summary["dataset_id"]),
-        summary,
-        run_id=run_id,
-        raw=deployment.raw,
-        processed=deployment.processed,
-        warehouse=deployment.open_warehouse(),
-    )
 
 
 def _missing(deployment: Deployment, shadow: Shadow, items: Iterable[Item]) -> list[Item]:

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tideline.errors import CatalogError, SettingsError
-from tideline.merge.merge import ensure_target
+from tideline.replay import live
 from tideline.replay import shadow as shadows
 from tideline.replay.compare import Comparison, compare
 from tideline.replay.request import SHADOW
-from tideline.replay.select import in_span, refused
-from tideline.replay.work import Item, Outcome, merge_all, merge_live, refine_items
+from tideline.replay.select import EVERYTHING, in_span, refused
+from tideline.replay.work import Item, Outcome, merge_all, refine_items
 from tideline.warehouse.names import TableName, raw_table
 from tideline.window import format_instant, parse_instant
 
@@ -70,7 +70,8 @@ def plan_replay(deployment: Deployment, request: ReplayRequest, now: datetime) -
         "swap": request.swap,
         "keep_days": request.keep_days,
         "force": request.force,
-        "anew": [] if request.quarantined else [dataset.dataset_id for dataset in datasets],
+        "datasets": [] if request.quarantined else [dataset.dataset_id for dataset in datasets],
+        "is_whole": request.span == EVERYTHING,
     }
 
 
@@ -93,13 +94,15 @@ def merge_refined(
     run_id: str,
     step: Callable[[str], None] = log.debug,
 ) -> Summary:
-    """Merge what all batches refined, in the order of reading: into the live tables, or into the shadow."""
+    """Merge what all batches refined, in the order of reading: into the live tables, or into the shadow.
+
+    Raises:
+        IntegrityError: A table is gone, and only some of its landings are replayed.
+    """
     joined, shadow = Outcome.joined(refined), _shadow(plan)
     if shadow is None:
-        _make_tables(deployment, plan)
-        merge = partial(merge_live, deployment, run_id=run_id)
-    else:
-        merge = partial(shadows.merge_into, deployment, shadow, run_id=run_id)
+        return live.merge_refined(deployment, plan, joined, run_id, step).to_json()
+    merge = partial(shadows.merge_into, deployment, shadow, run_id=run_id)
     return merge_all(joined, merge, step).to_json()
 
 
@@ -190,13 +193,6 @@ def _described(request: ReplayRequest) -> str:
     of = f" of {', '.join(request.datasets)}" if request.datasets else ""
     load = f" in load {request.load}" if request.load else ""
     return of + load + (f" for {request.reason}" if request.reason else "")
-
-
-def _make_tables(deployment: Deployment, plan: Mapping[str, Any]) -> None:
-    """Those that are gone begin anew, with what is replayed; a few refused rows are no beginning."""
-    warehouse = deployment.open_warehouse()
-    for dataset_id in plan.get("anew", ()):
-        ensure_target(deployment.catalog.dataset(dataset_id), warehouse, anew=True)
 
 
 def _items(plan: Mapping[str, Any]) -> list[Item]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tideline import pipeline
 from tideline.errors import ContractError, OtherKeyError
+from tideline.merge import merge as merging
 from tideline.replay.landings import Landing, whole_uri
 
 if TYPE_CHECKING:
@@ -129,6 +130,20 @@ def merge_all(
 def merge_live(deployment: Deployment, handed_over: Summary, run_id: str) -> Summary:
     """Merge one refined landing into its dataset's own table and the ledger."""
     return pipeline.merge_dataset(deployment, full_summary(deployment, handed_over), run_id)
+
+
+def record_live(deployment: Deployment, handed_over: Summary, run_id: str) -> Summary:
+    """Enter one landing into the ledger whose merge was into a table that has become its dataset's own."""
+    summary = full_summary(deployment, handed_over)
+    row = merging.record(
+        deployment.catalog.dataset(summary["dataset_id"]),
+        summary,
+        run_id=run_id,
+        raw=deployment.raw,
+        processed=deployment.processed,
+        warehouse=deployment.open_warehouse(),
+    )
+    return {**summary, **merging.MergeResult(row, repeated=False).to_json()}
 
 
 def full_summary(deployment: Deployment, handed_over: Summary) -> Summary:
