@@ -195,6 +195,34 @@ def test_a_swap_that_would_lose_keys_is_refused_until_it_is_forced(world, offlin
     assert world.compare(1, MINE) > 500
 
 
+def test_a_shadow_that_nobody_compared_is_not_swapped_in(world, offline):
+    """As where the plan of a run is cleared alone: the new plan's shadow is empty."""
+    before = rows(world, ORDERS)
+    compared = replay(offline, into="shadow")
+    request = ReplayRequest.from_params({"datasets": [ORDERS], "into": "shadow", "swap": True}, now())
+    plan = steps.plan_replay(offline, request, now())
+    for step in (steps.compare_shadow, steps.swap_shadow):
+        with pytest.raises(SettingsError, match="clear the plan with everything downstream"):
+            step(offline, plan, {"done": [], **compared}, "another")
+    assert rows(world, ORDERS) == before
+
+
+def test_a_batch_that_was_not_refined_is_missed(world, offline):
+    """As where a person marks its task as success: a shadow without it may have the same keys with older rows."""
+    before = rows(world, ORDERS)
+    for asked in ({}, {"into": "shadow"}):
+        plan = steps.plan_replay(
+            offline, ReplayRequest.from_params({"datasets": [ORDERS], **asked}, now()), now()
+        )
+        refined = [steps.refine_batch(offline, batch, "gap") for batch in plan["batches"]]
+        assert len(refined) > 1
+        with pytest.raises(
+            IntegrityError, match=rf"{len(refined)} landings .* {len(refined) - 1} were refined"
+        ):
+            steps.merge_refined(offline, plan, refined[:-1], "gap")
+    assert rows(world, ORDERS) == before
+
+
 def test_loads_that_come_while_a_shadow_is_built_are_in_the_table_after_the_swap(world, offline):
     """One is committed before the comparison; of another only the MERGE is done when the tables are swapped."""
     run_id = "shadow"

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tideline.errors import CatalogError, SettingsError
+from tideline.errors import CatalogError, IntegrityError, SettingsError
 from tideline.replay import live
 from tideline.replay import shadow as shadows
 from tideline.replay.compare import Comparison, compare
@@ -97,13 +97,14 @@ def merge_refined(
     """Merge what all batches refined, in the order of reading: into the live tables, or into the shadow.
 
     Raises:
-        IntegrityError: A table is gone, and only some of its landings are replayed.
+        IntegrityError: A batch is missing, or a table is gone and only some of its landings are replayed.
     """
     joined, shadow = Outcome.joined(refined), _shadow(plan)
+    _check_all_refined(plan, joined)
     if shadow is None:
         return live.merge_refined(deployment, plan, joined, run_id, step).to_json()
     merge = partial(shadows.merge_into, deployment, shadow, run_id=run_id)
-    return merge_all(joined, merge, step).to_json()
+    return {**merge_all(joined, merge, step).to_json(), "shadow": str(shadow.table)}
 
 
 def compare_shadow(
@@ -116,9 +117,12 @@ def compare_shadow(
     """Let the shadow catch up with the live table, then hold the two against each other.
 
     Returns:
-        `comparison`, and `merged`: all that is in the shadow by now.
+        `comparison`, `merged`: all that is in the shadow by now, and `shadow`: its name.
+
+    Raises:
+        SettingsError: What was merged went into another shadow.
     """
-    shadow = _needed_shadow(plan)
+    shadow = _needed_shadow(plan, merged)
     late = shadows.catch_up(deployment, shadow, _items(plan), run_id, step)
     dataset = deployment.catalog.dataset(shadow.dataset_id)
     warehouse = deployment.open_warehouse()
@@ -128,7 +132,8 @@ def compare_shadow(
         shadow.dataset_id, found.live_rows, found.shadow_rows, found.only_live, found.only_shadow,
         ", ".join(f"{c.name} ({c.differing})" for c in found.columns if c.differing) or "none",
     )  # fmt: skip
-    return {"comparison": found.to_json(), "merged": [*merged["done"], *late.done]}
+    done = [*merged["done"], *late.done]
+    return {"comparison": found.to_json(), "merged": done, "shadow": str(shadow.table)}
 
 
 def swap_shadow(
@@ -145,8 +150,9 @@ def swap_shadow(
 
     Raises:
         IntegrityError: The live table has keys that the shadow has not.
+        SettingsError: Another shadow was compared.
     """
-    shadow, now = _needed_shadow(plan), parse_instant(plan["now"])
+    shadow, now = _needed_shadow(plan, compared), parse_instant(plan["now"])
     before = shadows.swap(
         deployment,
         shadow,
@@ -195,6 +201,17 @@ def _described(request: ReplayRequest) -> str:
     return of + load + (f" for {request.reason}" if request.reason else "")
 
 
+def _check_all_refined(plan: Mapping[str, Any], joined: Outcome) -> None:
+    """Without a batch, such as one that was marked as success by hand, newest versions may be missing."""
+    planned = len(_items(plan))
+    found = len(joined.done) + len(joined.skipped) + len(joined.passed_over)
+    if found != planned:
+        raise IntegrityError(
+            f"{planned} landings are to be replayed, and {found} were refined",
+            remedy="clear the batches that were not done, with everything downstream",
+        )
+
+
 def _items(plan: Mapping[str, Any]) -> list[Item]:
     return [Item.from_json(item) for batch in plan["batches"] for item in batch]
 
@@ -214,8 +231,14 @@ def _shadow(plan: Mapping[str, Any]) -> Shadow | None:
     return shadows.Shadow(data["dataset_id"], TableName(**data["table"]), parse_instant(data["as_of"]))
 
 
-def _needed_shadow(plan: Mapping[str, Any]) -> Shadow:
+def _needed_shadow(plan: Mapping[str, Any], so_far: Mapping[str, Any]) -> Shadow:
+    """The plan's shadow, which the step before has to have been about: a plan made anew has an empty one."""
     shadow = _shadow(plan)
     if shadow is None:
         raise SettingsError("this replay goes into the live table", remedy="give --into shadow")
+    if so_far["shadow"] != str(shadow.table):
+        raise SettingsError(
+            f"the step before was about {so_far['shadow']}, the plan is about {shadow.table}",
+            remedy="clear the plan with everything downstream",
+        )
     return shadow
