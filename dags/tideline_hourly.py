@@ -17,6 +17,7 @@ from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavi
 from tideline import settings
 from tideline.catalog.loader import load_catalog
 from tideline.catalog.models import NIGHTLY, HourlyManifest, has_models, manifest_path
+from tideline.run_form import handed_over
 
 SETTINGS = settings.from_environment()
 CATALOG = load_catalog(SETTINGS.catalog_dir)
@@ -65,7 +66,7 @@ def plan(dataset_id: str | None = None, **context: Any) -> Any:
 @task(retry_policy=RETRIES, **pod("extract"))
 def land(load: dict[str, Any], dataset_id: str | None = None, run_id: str | None = None) -> dict[str, Any]:
     """Source → raw. Takes a planned load, or the whole plan and which of it."""
-    if dataset_id and dataset_id not in load:
+    if dataset_id and dataset_id not in handed_over(load):
         raise AirflowSkipException("not among the datasets of this run")
     return body("land_dataset", load[dataset_id] if dataset_id else load, run_id)
 
@@ -73,7 +74,7 @@ def land(load: dict[str, Any], dataset_id: str | None = None, run_id: str | None
 @task(retry_policy=RETRIES, **pod("transform"))
 def refine(landed: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
     """Raw → Parquet and quarantine."""
-    return body("refine_dataset", landed, run_id)
+    return body("refine_dataset", handed_over(landed), run_id)
 
 
 @task_group(group_id="ranges", prefix_group_id=False)
@@ -86,7 +87,7 @@ def by_range(load: dict[str, Any], dataset_id: str, at_once: int) -> Any:
 @task(retry_policy=RETRIES, max_active_tis_per_dag=1)
 def merge(refined: Any, run_id: str | None = None) -> dict[str, Any]:
     """Parquet → warehouse and ledger."""
-    return body("merge_dataset", refined, run_id)
+    return body("merge_dataset", handed_over(refined), run_id)
 
 
 @task(retry_policy=RETRIES, trigger_rule=TriggerRule.ALL_DONE)

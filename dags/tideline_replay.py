@@ -11,6 +11,7 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 
 from tideline import settings
 from tideline.catalog.loader import load_catalog
+from tideline.run_form import handed_over
 
 DATASETS = [dataset.dataset_id for dataset in load_catalog(settings.from_environment().catalog_dir).datasets]
 INSTANT = {"type": ["null", "string"], "format": "date-time"}
@@ -78,7 +79,7 @@ def plan(**context: Any) -> dict[str, Any]:
 @task
 def batches(planned: dict[str, Any]) -> list[list[dict[str, Any]]]:
     """What is refined together."""
-    return planned["batches"]
+    return handed_over(planned)["batches"]
 
 
 @task(task_id="batch", **STEP)
@@ -92,7 +93,7 @@ def merge(
     planned: dict[str, Any], refined: list[dict[str, Any]], run_id: str | None = None
 ) -> dict[str, Any]:
     """Parquet → the live tables or the shadow, in the order in which the source was read."""
-    return body("merge_refined", planned, list(refined), run_id)
+    return body("merge_refined", handed_over(planned), list(refined), run_id)
 
 
 @task(**STEP)
@@ -102,7 +103,7 @@ def compare(planned: dict[str, Any], merged: dict[str, Any], run_id: str | None 
 
     if planned["shadow"] is None:
         raise AirflowSkipException("this replay goes into the live tables")
-    return body("compare_shadow", planned, merged, run_id)
+    return body("compare_shadow", planned, handed_over(merged), run_id)
 
 
 @task(**STEP)
@@ -112,7 +113,7 @@ def swap(planned: dict[str, Any], compared: dict[str, Any], run_id: str | None =
 
     if not planned["swap"]:
         raise AirflowSkipException("no swap was asked for; the shadow expires by itself")
-    return body("swap_shadow", planned, compared, run_id)
+    return body("swap_shadow", planned, handed_over(compared), run_id)
 
 
 with DAG(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tideline.errors import SettingsError
+from tideline.errors import FatalError, SettingsError
 from tideline.plan import RunRequest
 from tideline.window import parse_instant
 
@@ -51,6 +51,20 @@ def run_request(context: Mapping[str, Any]) -> RunRequest:
         catch_up=bool(params["catch_up"]),
         now=datetime.now(UTC),
     )
+
+
+def handed_over(left: Any) -> Any:  # noqa: ANN401  whatever a task leaves
+    """What the task before left for this one.
+
+    Raises:
+        FatalError: Nothing, so it was not done, whatever its colour.
+    """
+    if left is None:
+        raise FatalError(
+            "the task before this one left nothing to go on with",
+            remedy="was it marked as success by hand? clear it, with everything downstream",
+        )
+    return left
 
 
 def _kind(run_type: object) -> Kind:

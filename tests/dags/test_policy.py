@@ -245,6 +245,17 @@ def test_the_type_of_an_error_says_retry_or_stop(dag, kind):
     assert decision == expected
 
 
+@pytest.mark.parametrize(
+    ("verb", "given"), [("land", (None, "shop_mongodb.orders")), ("refine", (None,)), ("merge", (None,))]
+)
+def test_a_task_that_got_nothing_says_so_and_is_not_tried_again(dag, verb, given):
+    """As after one that a person marked as success."""
+    with pytest.raises(
+        errors.FatalError, match=r"left nothing to go on with .*clear it, with everything downstream"
+    ):
+        dag.get_task(f"shop_mongodb.orders.{verb}").python_callable(*given)
+
+
 def test_a_bare_click_is_valid(dag):
     assert dag.params.validate() == {
         "datasets": [], "window_start": None, "window_end": None, "catch_up": False, "full_refresh": False,

@@ -50,6 +50,13 @@ def test_every_task_that_does_something_knows_when_to_retry(dag):
             assert policy.evaluate(kind("x"), try_number=1, max_tries=3).action == action, task.task_id
 
 
+def test_a_task_that_got_nothing_says_so(dag):
+    """As after a plan that a person marked as success."""
+    for task_id, given in (("refine.batches", (None,)), ("merge.loads", (None, []))):
+        with pytest.raises(FatalError, match="left nothing to go on with"):
+            dag.get_task(task_id).python_callable(*given)
+
+
 def test_every_field_of_the_form_is_explained(dag):
     for name in dag.params:
         param = dag.params.get_param(name)

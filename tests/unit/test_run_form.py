@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRunType
 
-from tideline.errors import SettingsError
-from tideline.run_form import run_request
+from tideline.errors import FatalError, SettingsError
+from tideline.run_form import handed_over, run_request
 
 pytestmark = pytest.mark.airflow
 
@@ -49,3 +49,9 @@ def test_what_is_no_param_is_not_passed_over() -> None:
     with pytest.raises(SettingsError, match="'dataset', which is no param of tideline_hourly") as error:
         run_request(context)
     assert "trigger it anew with datasets, window_start" in str(error.value.remedy)
+
+
+def test_what_was_handed_over_is_handed_on_and_nothing_is_an_error() -> None:
+    assert handed_over({}) == {}
+    with pytest.raises(FatalError, match="left nothing"):
+        handed_over(None)
