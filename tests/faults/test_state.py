@@ -18,12 +18,14 @@ from invariants import check_settled, check_unmoved, look
 
 from tideline import pipeline
 from tideline.errors import IntegrityError
+from tideline.lake.store import open_store
 from tideline.replay import shadow as shadows
 from tideline.replay.recover import recover
 from tideline.replay.request import ReplayRequest
 from tideline.replay.rewind import rewind
 from tideline.replay.span import Span
 from tideline.replay.steps import compare_shadow, merge_refined, plan_replay, refine_batch, swap_shadow
+from tideline.status.report import report
 from tideline.warehouse import names
 from tideline.warehouse.ledger import Ledger
 from tideline.warehouse.names import TableName, raw_table
@@ -300,6 +302,35 @@ def test_a_manifest_that_was_cut_keeps_no_other_from_being_recovered(world, stag
         world.recover()
         world.run(HOURS)
         assert world.look().mark == world.healthy.mark + timedelta(hours=1)
+
+
+def test_a_lake_that_was_moved_is_read_where_it_lies(world):
+    """Copied with its keys, as the page says: manifests and ledger go on naming where things lay."""
+    s3, stores = s3_client(world.lane.servers.s3), {}
+    for stage in ("raw", "processed", "quarantine"):
+        old = getattr(world.deployment, stage)
+        stores[stage] = open_store(f"s3://fault-{stage}/moved/{world.lane.name}", s3_client=s3)
+        for key in old.list(""):
+            stores[stage].put(key, old.read(key))
+            s3.delete_object(Bucket=f"fault-{stage}", Key=f"{world.lane.name}/{key}")
+    world.deployment = replace(world.deployment, **stores)
+    moved = world.look()
+    assert {load["load_id"] for load in moved.loads} == {load["load_id"] for load in world.healthy.loads}
+    reported = report(world.deployment, T0 + (HOURS + 1) * HOUR, datasets=[moved.dataset_id])
+    assert [one.waiting for one in reported.datasets] == [()]
+    world.recover()
+    assert world.look() == moved
+    world.execute("DROP TABLE @table")
+    world.replay()
+    assert {row["id"]: row["note"] for row in world.look().rows} == {
+        row["id"]: row["note"] for row in moved.rows
+    }
+    world.lane.change(world.kind, 3, 20, hour=HOURS)
+    world.run(HOURS)
+    truth = world.lane.truth(world.kind).rows
+    assert {key: row["note"] for key, row in world.look().live.items()} == {
+        key: row["note"] for key, row in truth.items()
+    }
 
 
 def test_the_orchestrators_database_is_wiped(world):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "_manifest.json"
 COUNTS = "_counts.json"
+_ENDING = re.compile(r"/([^/]+/[^/]+/dt=[\d-]+/hour=\d\d/[^/]+/[^/]+/[^/]+)$")
 
 
 def new_attempt_id(now: datetime) -> str:
@@ -56,6 +58,12 @@ def attempt_of(key: str) -> tuple[str, str] | None:
     """Window id and attempt id of a manifest's key; None for the key of anything else."""
     *_, window_id, attempt_id, name = ("", "", *key.split("/"))
     return (window_id, attempt_id) if name == MANIFEST and window_id and attempt_id else None
+
+
+def key_in(uri: str) -> str | None:
+    """The key that a URI ends with, whatever bucket and folder it lies in; None where it ends with none."""
+    found = _ENDING.search(uri)
+    return found[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from tideline.errors import IntegrityError, SettingsError
+from tideline.lake.keys import key_in
 from tideline.lake.retry import Patience
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Store(Protocol):
         """The absolute URI of a key."""
 
     def key_of(self, uri: str) -> str:
-        """The key of an absolute URI; `IntegrityError` where it lies outside this store."""
+        """The key of an absolute URI, as the lake spells it, wherever it lay; else `IntegrityError`."""
 
     def put(self, key: str, body: bytes, *, content_type: str = BINARY) -> Written:
         """Create the object; where it exists with these very bytes, a success (a reply was lost).
@@ -119,18 +120,26 @@ class Root:
         return name[len(self.prefix) + 1 :] if self.prefix else name
 
     def key_of(self, uri: str) -> str:
-        """The key of an absolute URI.
+        """The key of an absolute URI; of one elsewhere the key that it ends with: a lake may have been moved.
 
         Raises:
-            IntegrityError: It lies outside this root.
+            IntegrityError: It lies outside this root, and ends with no key of a lake.
         """
         root = f"{self}/"
-        if not uri.startswith(root) or uri == root:
-            raise IntegrityError(
-                f"{uri} does not lie in the store {self}",
-                remedy="set the TIDELINE_*_URI variable to the bucket and prefix under which it was written",
-            )
-        return uri[len(root) :]
+        if uri.startswith(root) and uri != root:
+            return uri[len(root) :]
+        if key := key_in(uri):
+            return key
+        raise IntegrityError(
+            f"{uri} does not lie in the store {self}",
+            remedy="set the TIDELINE_*_URI variable to the bucket and prefix under which it was written",
+        )
+
+
+def here(store: Store, uri: str) -> str:
+    """The URI of the same object in this store, if it lay elsewhere before the lake was moved."""
+    key = key_in(uri)
+    return uri if key is None else store.uri_of(key)
 
 
 def open_store(

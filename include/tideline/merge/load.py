@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tideline.errors import IntegrityError
 from tideline.lake.scratch import on_disk
+from tideline.lake.store import here
 from tideline.warehouse.names import load_table
 from tideline.warehouse.schema import Layout, load_fields
 from tideline.window import CLOCK_SKEW, format_instant
@@ -111,8 +112,8 @@ def _load_next(
 ) -> None:
     """The part after those that are whole; as many as a job takes where the warehouse reads them itself."""
     labels = {"source": dataset.source, "dataset": dataset.name}
-    if all(part.uri.startswith("gs://") for part in parts):
-        uris = [part.uri for part in parts[whole : whole + MOST_URIS]]
+    if processed.root.startswith("gs://"):
+        uris = [here(processed, part.uri) for part in parts[whole : whole + MOST_URIS]]
         key = f"{load_id} part {whole}" if whole else load_id
         warehouse.load_uris(table, uris, fields, key=key, truncate=whole == 0, labels=labels)
         return

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tideline.errors import IntegrityError
+from tideline.lake.store import here
 from tideline.warehouse.ledger import Ledger
 from tideline.warehouse.state import CHAIN_MODES, ORIGIN
 from tideline.window import Window
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tideline.catalog.model import Dataset
+    from tideline.pipeline import Deployment
     from tideline.replay.landings import Landing
     from tideline.replay.span import Span
-    from tideline.warehouse.bigquery import Warehouse
     from tideline.warehouse.ledger import LedgerRow
 
 _SHOWN = 3
@@ -108,10 +109,21 @@ class Book:
             )
 
 
-def read_book(warehouse: Warehouse, dataset: Dataset) -> Book:
+def read_book(deployment: Deployment, dataset: Dataset) -> Book:
     """Read the ledger's rows of the dataset."""
-    ledger = Ledger(warehouse)
+    ledger = Ledger(deployment.open_warehouse())
     ledger.ensure()
     book = Book(dataset)
-    book.take(ledger.history(dataset.source, dataset.name))
+    book.take(_here(deployment, row) for row in ledger.history(dataset.source, dataset.name))
     return book
+
+
+def _here(deployment: Deployment, row: LedgerRow) -> LedgerRow:
+    """The row with its manifests where they lie today."""
+    raw_uri, evidence_uri = row.raw_manifest_uri, row.quarantine_manifest_uri
+    return replace(
+        row,
+        raw_manifest_uri=raw_uri and here(deployment.raw, raw_uri),
+        raw_manifest_uris=tuple(here(deployment.raw, uri) for uri in row.raw_manifest_uris),
+        quarantine_manifest_uri=evidence_uri and here(deployment.quarantine, evidence_uri),
+    )

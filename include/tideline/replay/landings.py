@@ -13,6 +13,7 @@ from tideline.errors import IntegrityError
 from tideline.lake import manifest as manifests
 from tideline.lake.listing import committed
 from tideline.lake.ranges import range_of
+from tideline.lake.store import here
 from tideline.lake.whole import commit_whole
 from tideline.window import format_instant, parse_instant
 
@@ -101,7 +102,7 @@ def landings(
 
 def _found(raw: Store, uri: str, damaged: dict[str, str] | None) -> _Found | None:
     try:
-        return _Found.of(manifests.read(raw, uri), uri)
+        return _Found.of(manifests.read(raw, uri), uri, raw)
     except IntegrityError as error:
         if damaged is None:
             raise
@@ -125,7 +126,7 @@ class _Found:
     ranges: frozenset[str]
 
     @classmethod
-    def of(cls, manifest: Manifest, uri: str) -> _Found:
+    def of(cls, manifest: Manifest, uri: str, raw: Store) -> _Found:
         landing = Landing(
             dataset_id=f"{manifest.source}.{manifest.dataset}",
             raw_manifest_uri=uri,
@@ -133,7 +134,8 @@ class _Found:
             extracted_at=manifest.extracted_at,
             mode=str(manifest.details.get("mode", "exact")),
         )
-        return cls(landing, range_of(manifest), frozenset(manifest.details.get("ranges") or ()))
+        ranges = (here(raw, each) for each in manifest.details.get("ranges") or ())
+        return cls(landing, range_of(manifest), frozenset(ranges))
 
 
 def _wholes(found: Iterable[_Found]) -> Iterator[Landing]:

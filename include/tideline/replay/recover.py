@@ -13,6 +13,7 @@ from tideline.catalog.loader import fingerprint
 from tideline.errors import ContractError, IntegrityError, OtherKeyError
 from tideline.lake import manifest as manifests
 from tideline.lake.listing import committed
+from tideline.lake.store import here
 from tideline.replay.book import read_book
 from tideline.replay.landings import whole_uri
 from tideline.replay.select import unrecorded
@@ -95,7 +96,7 @@ def _tell_apart(
     """Enter the refused by whether a later read was merged; this recovery itself may have merged it."""
     if not refused:
         return
-    book = read_book(deployment.open_warehouse(), dataset)
+    book = read_book(deployment, dataset)
     for item, why in refused:
         log.warning("%s is not recovered: %s", _uri(item), why)
         if book.has_read_again(item.landing):
@@ -124,7 +125,7 @@ def _refined_before(
                 log.warning("its landing is refined again: %s", error)
                 continue
             if manifest.catalog_fingerprint == now and not manifest.details.get("range"):
-                found[str(manifest.details.get("raw_manifest"))] = store.uri_of(key)
+                found[here(deployment.raw, str(manifest.details.get("raw_manifest")))] = store.uri_of(key)
     return found
 
 

@@ -12,6 +12,7 @@ from tideline.errors import IntegrityError
 from tideline.lake import keys
 from tideline.lake import manifest as manifests
 from tideline.lake.listing import committed
+from tideline.lake.store import here
 from tideline.replay.book import read_book
 from tideline.replay.landings import landings
 from tideline.replay.span import Span
@@ -43,7 +44,7 @@ def in_span(deployment: Deployment, dataset: AnyDataset, span: Span) -> Selectio
     Raises:
         IntegrityError: Nothing was, or the ledger names landings of the span that the lake does not have.
     """
-    book = read_book(deployment.open_warehouse(), dataset)
+    book = read_book(deployment, dataset)
     landed = landings(deployment.raw, dataset, span)
     book.check_all_are_there((landing.raw_manifest_uri for landing in landed), span)
     if not landed:
@@ -59,7 +60,7 @@ def in_span(deployment: Deployment, dataset: AnyDataset, span: Span) -> Selectio
 
 def unrecorded(deployment: Deployment, dataset: AnyDataset, span: Span, damaged: dict[str, str]) -> Selection:
     """What was landed in the span and is in no load of the ledger; `damaged` takes what is no manifest."""
-    book = read_book(deployment.open_warehouse(), dataset)
+    book = read_book(deployment, dataset)
     known = book.entries.keys() | book.ranges
     landed = landings(deployment.raw, dataset, span, known=known, damaged=damaged)
     return Selection(tuple(Item(one, recorded=False) for one in landed), book.as_of)
@@ -76,7 +77,7 @@ def refused(
         load_id: Only those of this load.
         reason: Only those with a row refused for it.
     """
-    book = read_book(deployment.open_warehouse(), dataset)
+    book = read_book(deployment, dataset)
     chosen = {
         one.raw_manifest_uri
         for one in (*_in_loads(book), *_in_failed_loads(deployment, dataset, book))
@@ -109,7 +110,7 @@ def _in_failed_loads(deployment: Deployment, dataset: AnyDataset, book: Book) ->
         if uri in book.evidence:
             continue
         manifest = manifests.read(store, uri)
-        raw_uri = str(manifest.details.get("raw_manifest"))
+        raw_uri = here(deployment.raw, str(manifest.details.get("raw_manifest")))
         if raw_uri not in book and raw_uri not in book.ranges:
             yield _Refusal(raw_uri, f"{dataset.dataset_id}:{window.window_id}:{manifest.attempt_id}", uri)
 

@@ -255,7 +255,7 @@ def _merge_late(
 def _missing(deployment: Deployment, shadow: Shadow, items: Iterable[Item]) -> list[Item]:
     """Landings that the shadow neither began with nor was built from."""
     dataset = deployment.catalog.dataset(shadow.dataset_id)
-    book = read_book(deployment.open_warehouse(), dataset)
+    book = read_book(deployment, dataset)
     known = book.until(shadow.as_of) | {item.landing.raw_manifest_uri for item in items}
     landed = landings(deployment.raw, dataset, EVERYTHING, known=known | book.ranges)
     return [Item(one, one.raw_manifest_uri in book) for one in landed]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tideline import plan as planning
 from tideline.catalog import paths
 from tideline.catalog.model import CsvDataset, HttpDataset
+from tideline.lake.store import here
 from tideline.plan import RunRequest
 from tideline.status import lake, wording
 from tideline.status.ledger import LedgerReader, last_load
@@ -91,16 +92,18 @@ def _gather(deployment: Deployment, reader: LedgerReader, wanted: Sequence[AnyDa
         raw, evidence = pool.submit(listed, deployment.raw), pool.submit(listed, deployment.quarantine)
         states, summaries = pool.submit(reader.state), pool.submit(reader.summary)
         drift, vanished = pool.submit(reader.drift), pool.submit(reader.vanished)
-        refused, known = pool.submit(reader.refused), pool.submit(reader.known, since)
+        refused, of_ledger = pool.submit(reader.refused), pool.submit(reader.known, since)
+        stores = (deployment.raw, deployment.quarantine)
+        known = of_ledger.result() | {here(store, uri) for uri in of_ledger.result() for store in stores}
         of_lake = lake.unmerged_evidence(
-            deployment.quarantine, deployment.processed, evidence.result(), known.result()
+            deployment.quarantine, deployment.processed, evidence.result(), known
         )
         return _Facts(
             states.result(),
             summaries.result(),
             summed([*vanished.result(), *drift.result(), *(one for each in of_lake for one in each.drift)]),
             sorted([*refused.result(), *of_lake], key=lambda one: one.extracted_at, reverse=True),
-            lake.pending(raw.result(), known.result()),
+            lake.pending(raw.result(), known),
             next_windows(deployment.catalog, states.result(), reader.now),
         )
 

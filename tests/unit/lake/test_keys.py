@@ -48,3 +48,12 @@ def test_attempts_sort_by_time_and_differ_at_the_same_instant():
 
 def test_an_attempt_id_is_legal_in_keys():
     assert keys.new_attempt_id(NOON).replace("-", "").isalnum()
+
+
+def test_a_uri_says_its_key_wherever_it_lies():
+    folder = keys.Folder("shop", "orders", Window(None, NOON), keys.new_attempt_id(NOON))
+    for key in (folder.manifest, folder.part(0, "bson")):
+        assert [keys.key_in(f"{root}/{key}") for root in ("s3://raw", "gs://old/some/folder")] == [key] * 2
+        assert keys.key_in(key) is None
+    for uri in ("", "s3://raw/orders", f"s3://raw/{folder.prefix}", f"s3://raw/{folder.manifest}/more"):
+        assert keys.key_in(uri) is None, uri

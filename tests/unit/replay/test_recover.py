@@ -37,7 +37,7 @@ def recovered(monkeypatch):
             merged.append(summary["raw_manifest_uri"])
             return summary
 
-        def book(warehouse, dataset):
+        def book(deployment, dataset):
             assert merged == [uri for uri, error in given.items() if error is None], "read after the merges"
             return SimpleNamespace(has_read_again=lambda landing: landing.raw_manifest_uri in again)
 
