@@ -256,4 +256,8 @@ def _previous(deployment: Deployment, load: PlannedLoad) -> Manifest | None:
     dataset = deployment.catalog.dataset(load.dataset_id)
     if load.previous_manifest_uri is None or not isinstance(dataset, HttpDataset):
         return None
-    return manifests.read(deployment.raw, load.previous_manifest_uri)
+    try:
+        return manifests.read(deployment.raw, load.previous_manifest_uri)
+    except IntegrityError as error:  # raw need not be kept for ever; without it everything is read
+        log.warning("%s is read whatever it was before: %s", load.dataset_id, error)
+        return None

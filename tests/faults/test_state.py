@@ -304,6 +304,17 @@ def test_a_manifest_that_was_cut_keeps_no_other_from_being_recovered(world, stag
         assert world.look().mark == world.healthy.mark + timedelta(hours=1)
 
 
+def test_hours_go_on_when_what_is_old_is_not_kept_any_more(world):
+    """All that was landed is deleted by age; an API that did not change since has nothing to compare with."""
+    s3 = s3_client(world.lane.servers.s3)
+    for stage in ("raw", "processed"):
+        for key in getattr(world.deployment, stage).list(""):
+            s3.delete_object(Bucket=f"fault-{stage}", Key=f"{world.lane.name}/{key}")
+    world.run(HOURS)
+    world.lane.change(world.kind, 3, 20, hour=HOURS + 1)
+    world.settle(world.look(), HOURS + 1)
+
+
 def test_a_lake_that_was_moved_is_read_where_it_lies(world):
     """Copied with its keys, as the page says: manifests and ledger go on naming where things lay."""
     s3, stores = s3_client(world.lane.servers.s3), {}

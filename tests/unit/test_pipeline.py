@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tideline import pipeline
-from tideline.catalog.model import MongoDataset
+from tideline.catalog.model import HttpDataset, MongoDataset
 from tideline.errors import IntegrityError, RetriableError, SchemaEvolutionError, SettingsError
 from tideline.merge import merge as merging
 from tideline.plan import PlannedLoad
@@ -75,3 +75,20 @@ def test_a_window_that_is_not_over_is_not_landed():
     load = PlannedLoad("shop.orders", Window(None, ends), "scheduled")
     with pytest.raises(RetriableError, match="is not over"):
         pipeline.land_dataset(deployment, load.to_json(), "run")
+
+
+def test_a_listing_whose_last_change_is_not_kept_any_more_is_read_whole(monkeypatch, caplog):
+    """As an API that changed less often than raw is kept: its manifest is the one to compare with."""
+
+    def gone(store, uri):
+        raise IntegrityError("there is no such object", place=uri)
+
+    monkeypatch.setattr(pipeline.manifests, "read", gone)
+    dataset = HttpDataset(
+        name="items", source="api", path="/items", key=("id",), columns=({"name": "id", "type": "int64"},)
+    )
+    deployment = SimpleNamespace(catalog=SimpleNamespace(dataset=lambda _: dataset), raw=None)
+    window = Window(None, datetime(2026, 3, 1, tzinfo=UTC))
+    load = PlannedLoad("api.items", window, "scheduled", previous_manifest_uri="s3://raw/old")
+    assert pipeline._previous(deployment, load) is None
+    assert "api.items is read whatever it was before" in caplog.text

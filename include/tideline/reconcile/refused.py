@@ -7,10 +7,12 @@ and the decoder.
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from tideline.errors import IntegrityError
 from tideline.lake import manifest as manifests
 from tideline.reconcile.mongo_keys import split_documents
 from tideline.refine.bson import BsonDecoder
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from tideline.catalog.model import MongoDataset
     from tideline.pipeline import Deployment
+
+log = logging.getLogger(__name__)
 
 MOST_LOADS = 500
 """Loads whose quarantine is looked through, the newest first."""
@@ -78,9 +82,12 @@ class Screen:
         uris = [row.quarantine_manifest_uri for row in rows if row.quarantine_manifest_uri]
         store = self._deployment.quarantine
         for uri in dict.fromkeys(reversed(uris[-MOST_LOADS:])):
-            for part in manifests.read(store, uri).parts:
-                with store.open(store.key_of(part.uri), sha256=part.sha256) as stream:
-                    yield from _raws(stream.read())
+            try:
+                for part in manifests.read(store, uri).parts:
+                    with store.open(store.key_of(part.uri), sha256=part.sha256) as stream:
+                        yield from _raws(stream.read())
+            except IntegrityError as error:  # evidence need not be kept for ever
+                log.warning("what was refused then may be landed again: %s", error)
 
 
 def _raws(body: bytes) -> Iterator[bytes]:

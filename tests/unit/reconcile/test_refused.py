@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tideline.catalog.model import MongoDataset
+from tideline.errors import IntegrityError
 from tideline.reconcile import refused
 from tideline.reconcile.mongo_keys import split_documents
 from tideline.reconcile.refused import Screen
@@ -37,6 +38,8 @@ def world(monkeypatch):
         @contextmanager
         def open(self, key, sha256=None):
             made.read.append(key)
+            if made.loads[key] is None:
+                raise IntegrityError("there is no such object")
             body = io.BytesIO()
             pq.write_table(pa.table({"raw": pa.array(made.loads[key], pa.binary())}), body)
             body.seek(0)
@@ -92,3 +95,12 @@ def test_more_than_can_be_held_back_is_landed_again(world, monkeypatch):
     monkeypatch.setattr(refused, "MOST_BYTES", 1)
     world.loads = {"old": [bson.encode(BAD), bson.encode(WORSE)]}
     assert passed(Screen(world.deployment, DATASET), BAD, WORSE) == [WORSE]
+
+
+def test_evidence_that_is_not_kept_any_more_stops_nothing(world, caplog):
+    """What was refused in it is landed again, and so has evidence again."""
+    world.loads = {"older": [bson.encode(BAD)], "gone": None, "new": []}
+    screen = Screen(world.deployment, DATASET)
+    assert passed(screen, BAD, GOOD, WORSE) == [GOOD, WORSE]
+    assert (world.read, screen.known) == (["new", "gone", "older"], 1)
+    assert "may be landed again" in caplog.text
