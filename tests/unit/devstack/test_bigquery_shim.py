@@ -361,6 +361,7 @@ def test_every_correction_has_a_check():
         + [
             "spatial_from_package",
             "merges_in_order",
+            "merges_on_false",
             "parsed_once",
             "translated_once",
             "jobs_in_memory",
@@ -499,6 +500,36 @@ def test_a_merge_does_the_same_in_that_order(bigquery_emulator):
     probe.query(MERGE)
     rows = probe.query("select a, b from @d.t order by a, b")
     assert rows == [(1, 7), (1, 7), (2, 8), (3, 6), (4, 4), (4, 9), (5, 5)]
+
+
+REPLACE = """merge into @d.t as t using (select * from @d.s) as s on false
+when not matched by source and t.b < 9 then delete when not matched then insert (a, b) values (a, b)"""
+
+
+@pytest.mark.parametrize("columns", ["*", "a, upper(b) as b"], ids=["plain", "rewritten, so written twice"])
+def test_a_merge_on_false_looks_rows_up(columns):
+    code = (
+        "import sys; from devstack.bigquery import shim; from bqemulator.sql.translator import SQLTranslator\n"
+        "for name in ('merges_in_order', 'merges_on_false'): shim.CORRECTIONS[name]()\n"
+        "print(SQLTranslator().translate(sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(server.INCLUDE)}
+    merge = REPLACE.replace("@d", "x").replace("*", columns)
+    command = [server.default_python(), "-c", code, merge]
+    said = subprocess.check_output(command, env=environment, text=True)
+    assert "ON CAST(t.rowid AS INT128) = -1 - CAST(HASH(s) AS INT128) WHEN" in said
+    assert "ORDER BY" not in said
+
+
+def test_a_merge_on_false_meets_no_row(bigquery_emulator):
+    probe = Probe(bigquery_emulator.url)
+    for name in ("t", "s"):
+        probe.create(name, Field("a", "INT64"), Field("b", "INT64"))
+    probe.query("insert into @d.t (a, b) values (0, 1), (1, 1), (2, 9), (3, null), (null, null)")
+    probe.query("insert into @d.s (a, b) values (0, 1), (1, 7), (1, 7), (null, null)")
+    probe.query(REPLACE)
+    rows = probe.query("select a, b from @d.t order by a nulls last, b")
+    assert rows == [(0, 1), (1, 7), (1, 7), (2, 9), (3, None), (None, None), (None, None)]
 
 
 def test_nothing_is_written_under_the_home_folder(bigquery_emulator):

@@ -140,8 +140,9 @@ def merges_in_order() -> None:
 
     def merge_sql(generator: Any, merge: Any) -> str:
         target, source, on = merge.this, merge.args["using"], merge.args["on"]
-        is_sorted = any(column.name == "rowid" for column in source.find_all(exp.Column))  # written before
-        if source.alias and target.alias and list(on.find_all(exp.EQ)) and not is_sorted:
+        columns = (column for part in (source, on) for column in part.find_all(exp.Column))
+        is_written = any(column.name == "rowid" for column in columns)
+        if source.alias and target.alias and list(on.find_all(exp.EQ)) and not is_written:
             rowid = exp.func("min", exp.column("rowid", target.alias))
             lies = exp.select(rowid).from_(target.copy()).where(on.copy())
             every = exp.Column(this=exp.Star(), table=exp.to_identifier(source.alias))
@@ -150,6 +151,30 @@ def merges_in_order() -> None:
         return str(generator.merge_sql(merge))
 
     DuckDB.Generator.TRANSFORMS[exp.Merge] = merge_sql
+
+
+@correction
+def merges_on_false() -> None:
+    """`MERGE … ON FALSE`, with which dbt replaces partitions, holds every row against every other.
+
+    With the square of them it takes seconds for some thousands. So they meet by an equality that none meets,
+    and that is looked up: no row's number in its table is below 0.
+    """
+    from sqlglot import exp
+    from sqlglot.dialects.duckdb import DuckDB
+
+    transforms = DuckDB.Generator.TRANSFORMS
+    original = transforms.get(exp.Merge, lambda generator, merge: generator.merge_sql(merge))
+
+    def merge_sql(generator: Any, merge: Any) -> str:
+        target, source, on = merge.this, merge.args["using"], merge.args["on"]
+        if target.alias and source.alias and isinstance(on, exp.Boolean) and not on.this:
+            number, row = exp.column("rowid", target.alias), exp.func("HASH", exp.column(source.alias))
+            below = exp.Sub(this=exp.Literal.number(-1), expression=exp.cast(row, "INT128"))
+            merge.set("on", exp.EQ(this=exp.cast(number, "INT128"), expression=below))
+        return str(original(generator, merge))
+
+    transforms[exp.Merge] = merge_sql
 
 
 @correction
