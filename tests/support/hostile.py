@@ -94,11 +94,19 @@ def exploding_items():
     yield b"[" + b",".join(b'{"_id":%d,"wide":[%s]}' % (number, wide) for number in range(20)) + b"]"
 
 
+def body_with_one_emoji():
+    """26 MB, of which each character takes four bytes in memory for the sake of the last."""
+    yield b'[{"_id":1}'
+    yield from [b',{"_id":2,"text":"%s"}' % (b"x" * 979)] * 26_000
+    yield b',{"_id":3,"text":"\xf0\x9f\x98\x80"}]'
+
+
 DOCUMENTS = {
     "exploding documents": exploding_documents,
     "exploding texts": exploding_texts,
     "strings beyond two gigabytes": strings_beyond_two_gigabytes,
 }
+BODIES = {"body with one emoji": body_with_one_emoji, "exploding items": exploding_items}
 OBJECTS = {
     "field of a gigabyte": field_of_a_gigabyte,
     "header of many columns": header_of_many_columns,
@@ -115,9 +123,9 @@ def batches(name, engine):
     if name in DOCUMENTS:
         declared = MongoDataset(**names, database="d", collection="c", columns=[ID, WIDE, TEXT])
         return decode_bson(declared, Part("s3://raw/p.bson", 0, ""), Pieces(DOCUMENTS[name]()), engine)
-    if name == "exploding items":
-        declared = HttpDataset(**names, path="/t", columns=[ID, WIDE])
-        return decode_json(declared, Part("s3://raw/p.json", 0, ""), Pieces(exploding_items()))
+    if name in BODIES:
+        declared = HttpDataset(**names, path="/t", columns=[ID, WIDE, TEXT])
+        return decode_json(declared, Part("s3://raw/p.json", 0, ""), Pieces(BODIES[name]()))
     declared = CsvDataset(**names, bucket="bucket", prefix="p/", columns=[ID, TEXT])
     part = Part("s3://raw/p.csv", 0, "", None, {"key": "p/p.csv"})
     return decode_csv(declared, part, Pieces(OBJECTS[name]()))

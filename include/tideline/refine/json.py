@@ -7,6 +7,7 @@ whole: nobody knows how many rows it should have had. Knows parts and items. Doe
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -37,7 +38,6 @@ BATCH_CHARACTERS = 4 << 20
 BATCH_CELLS = 2 * MAX_ROW_CELLS
 """Values of one batch in all columns: three characters of a body can ask for as many as a record has."""
 _BLOCK_BYTES = 4 << 20
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decode_json(dataset: HttpDataset, part: Part, stream: BinaryIO) -> Iterator[Decoded]:
@@ -70,11 +70,17 @@ def decode_json(dataset: HttpDataset, part: Part, stream: BinaryIO) -> Iterator[
 
 
 def _text(reader: PartReader) -> str:
-    """The body as text; bytes that are not UTF-8 become lone surrogates, which cost their item its place."""
-    blocks = []
+    """The body as text; bytes that are not UTF-8 become lone surrogates, which cost their item its place.
+
+    Piece by piece: one letter outside Latin-1 makes the whole text two or four times as long in memory, so
+    that its bytes must not be there as well.
+    """
+    decoder = getincrementaldecoder("utf-8-sig")("surrogateescape")
+    pieces = []
     while block := reader.read(_BLOCK_BYTES):
-        blocks.append(block)
-    return b"".join(blocks).removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+        pieces.append(decoder.decode(block))
+    pieces.append(decoder.decode(b"", final=True))
+    return "".join(pieces)
 
 
 def _check_size(text: str, item: Item) -> None:

@@ -51,5 +51,6 @@ def test_csv(name: str, rows: int, reasons: dict[str, int]) -> None:
     assert measured(name, "python") == (rows, reasons)
 
 
-def test_items_of_a_body_that_ask_for_six_hundred_times_its_size() -> None:
-    assert measured("exploding items", "python") == (20, {})
+@pytest.mark.parametrize(("name", "rows"), [("exploding items", 20), ("body with one emoji", 26_002)])
+def test_bodies(name: str, rows: int) -> None:
+    assert measured(name, "python") == (rows, {})

@@ -175,6 +175,15 @@ def test_batches_are_shorter_where_items_ask_for_much(bound, most, monkeypatch):
     assert [(row["id"], row["_raw_position"]) for row in rows] == [(n, n) for n in range(8)]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+def test_letters_may_lie_across_the_blocks_that_are_read(size, monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK_BYTES", size)
+    body = '\ufeff[{"id":1,"title":"é日\U0001f600"},{"id":2,"title":"?\ufeff"}]'.encode()
+    assert one(body).batch.column("title").to_pylist() == ["é日\U0001f600", "?\ufeff"]
+    decoded = one(body.replace(b"?", b"\xf0\x9f\x98"))
+    assert (decoded.batch.num_rows, [reject.reason for reject in decoded.rejects]) == (1, ["bad_utf8"])
+
+
 def test_an_empty_array_has_no_batches():
     assert decode(" [ ] \n") == []
 
