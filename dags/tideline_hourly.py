@@ -16,7 +16,7 @@ from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavi
 
 from tideline import settings
 from tideline.catalog.loader import load_catalog
-from tideline.catalog.models import NIGHTLY, HourlyManifest, has_models, manifest_path
+from tideline.catalog.models import NIGHTLY, HourlyManifest, has_models, manifest_path, profile_name
 from tideline.run_form import handed_over
 
 SETTINGS = settings.from_environment()
@@ -144,7 +144,7 @@ with DAG(
         settled >> DbtTaskGroup(
             group_id="models",
             project_config=project,
-            profile_config=ProfileConfig("tideline", SETTINGS.dbt_target, dbt / "profiles.yml"),
+            profile_config=ProfileConfig(profile_name(dbt), SETTINGS.dbt_target, dbt / "profiles.yml"),
             render_config=RenderConfig(
                 load_method=LoadMode.DBT_MANIFEST,
                 test_behavior=TestBehavior.AFTER_EACH if watches else TestBehavior.BUILD,

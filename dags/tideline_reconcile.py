@@ -16,7 +16,7 @@ from cosmos.constants import InvocationMode
 
 from tideline import settings
 from tideline.catalog.loader import load_catalog
-from tideline.catalog.models import has_models
+from tideline.catalog.models import has_models, profile_name
 
 SETTINGS = settings.from_environment()
 CATALOG = load_catalog(SETTINGS.catalog_dir)
@@ -107,7 +107,7 @@ with DAG(
         tests = DbtTestLocalOperator(
             task_id="data_tests",
             project_dir=dbt,
-            profile_config=ProfileConfig("tideline", SETTINGS.dbt_target, dbt / "profiles.yml"),
+            profile_config=ProfileConfig(profile_name(dbt), SETTINGS.dbt_target, dbt / "profiles.yml"),
             vars={"tested_days": 100_000},  # whole tables; an hour looks back less
             exclude="resource_type:unit_test",
             invocation_mode=InvocationMode.DBT_RUNNER,

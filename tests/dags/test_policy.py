@@ -303,6 +303,8 @@ def tagged(request, airflow_home, tmp_path_factory):
     assert albums
     assert len(orders) > 1
     path.write_text(json.dumps(manifest))
+    about = project / "dbt_project.yml"
+    about.write_text(about.read_text().replace("profile: tideline", "profile: ours"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIDELINE_DBT_DIR", str(project))
         patch.setenv("TIDELINE_DBT_MODE", request.param)
@@ -311,6 +313,11 @@ def tagged(request, airflow_home, tmp_path_factory):
     tasks = [task for task in bag.dags["tideline_hourly"].tasks if hasattr(task, "base_cmd")]
     assert len(tasks) > 30
     return request.param, tasks, {node["unique_id"] for node in [*albums, orders[0]]}
+
+
+def test_models_are_built_by_the_profile_that_their_project_names(tagged):
+    _, tasks, _ = tagged
+    assert {task.profile_config.profile_name for task in tasks} == {"ours"}
 
 
 def test_no_command_of_the_hour_runs_a_nightly_test(tagged):

@@ -1,4 +1,7 @@
-"""Whether a dbt project goes with the catalog. Reads the project's manifest, nothing else of dbt."""
+"""Whether a dbt project goes with the catalog, and what its profile is called.
+
+Reads its manifest and its `dbt_project.yml`, nothing else of dbt.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 from io import BytesIO
 from pathlib import PosixPath
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from tideline.errors import SettingsError
 
@@ -37,6 +42,21 @@ class HourlyManifest(PosixPath):
 def manifest_path(dbt_dir: Path) -> Path:
     """Where `dbt parse` leaves the manifest of a project."""
     return dbt_dir / "target" / "manifest.json"
+
+
+def profile_name(dbt_dir: Path) -> str:
+    """The profile that a project names; its `profiles.yml` lies beside it.
+
+    Raises:
+        SettingsError: It names none.
+    """
+    path = dbt_dir / "dbt_project.yml"
+    try:
+        return str(yaml.safe_load(path.read_bytes())["profile"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise SettingsError(
+            "the dbt project names no profile", place=str(path), remedy="write `profile:` and its name"
+        ) from error
 
 
 def has_models(dbt_dir: Path | None, catalog: Catalog) -> bool:

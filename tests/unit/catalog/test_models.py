@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tideline.catalog.loader import load_catalog
-from tideline.catalog.models import has_models, manifest_path
+from tideline.catalog.models import has_models, manifest_path, profile_name
 from tideline.errors import SettingsError
 from tideline.settings import from_environment
 
@@ -48,3 +48,16 @@ def test_a_damaged_manifest_says_what_to_run(tmp_path, text):
 def test_a_missing_manifest_says_what_to_run(tmp_path):
     with pytest.raises(SettingsError, match="make manifest"):
         has_models(tmp_path, CATALOG)
+
+
+def test_a_project_names_its_profile(tmp_path):
+    (tmp_path / "dbt_project.yml").write_text("name: ours\nprofile: acme\n")
+    assert profile_name(tmp_path) == "acme"
+
+
+@pytest.mark.parametrize("text", [None, "name: ours\n", "- a", "profile: {"])
+def test_a_project_that_names_none_is_refused(tmp_path, text):
+    if text is not None:
+        (tmp_path / "dbt_project.yml").write_text(text)
+    with pytest.raises(SettingsError, match="names no profile"):
+        profile_name(tmp_path)
