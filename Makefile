@@ -49,9 +49,10 @@ dashboard-install: setup
 looker-url: setup ## Links that open Looker Studio on the reports, one for each page
 	@$(BIN)/python -m dashboard.cli urls
 
-docs: manifest ## dbt's documentation as one file, and the reference of pages, metrics and fields
+docs: setup ## dbt's documentation as one file, and the reference of pages, metrics and fields
+	@env -u TIDELINE_DBT_DIR -u TIDELINE_DBT_TARGET $(BIN)/python -m devstack manifest
 	@mkdir -p .tideline/docs && cp dbt/target/manifest.json .tideline/docs/
-	@$(BIN)/dbt --quiet docs generate --static --empty-catalog --no-compile --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.tideline/docs
+	@env -u TIDELINE_DBT_TARGET $(BIN)/dbt --quiet docs generate --static --empty-catalog --no-compile --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.tideline/docs
 	@$(BIN)/python -m dashboard.cli docs
 	@echo .tideline/docs/static_index.html
 

@@ -80,6 +80,24 @@ def test_no_verb_looks_for_modules_in_another_checkout(tmp_path):
     assert done.stdout == "found: \n"
 
 
+def test_the_documentation_is_of_the_project_that_ships(tmp_path):
+    """`make docs` writes the reference of the reports, whatever project and target of one's own the shell names."""
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    said = 'echo "$(basename $0) $*: $TIDELINE_DBT_DIR $TIDELINE_DBT_TARGET"'
+    for name in ("python", "dbt"):
+        (binaries / name).write_text(f"#!/bin/sh\n{said}\n")
+        (binaries / name).chmod(0o755)
+    (tmp_path / "dbt" / "target").mkdir(parents=True)
+    (tmp_path / "dbt" / "target" / "manifest.json").touch()
+    command = ["make", "--no-print-directory", "-f", str(bootstrap.ROOT / "Makefile"), f"BIN={binaries}"]
+    command += [f"PYTHON={binaries / 'python'}", "docs"]
+    env = {**os.environ, "TIDELINE_DBT_DIR": "/elsewhere", "TIDELINE_DBT_TARGET": "theirs"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert "python -m devstack manifest: \n" in done.stdout.replace(":  ", ": ")
+    assert [line for line in done.stdout.splitlines() if line.startswith("dbt") and "theirs" in line] == []
+
+
 def test_the_certificate_bundle_reaches_pip_and_uv(monkeypatch, tmp_path):
     bundle = tmp_path / "bundle.pem"
     bundle.touch()
