@@ -12,10 +12,13 @@ import json
 import re
 from collections import Counter
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tideline.errors import ContractError, SourceUnavailableError
 from tideline.land.claims import is_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _EXCERPT_CHARACTERS = 80
 _KEYS_SHOWN = 12
@@ -36,13 +39,21 @@ class Items(NamedTuple):
     """The objects that the array is in, outermost first, without what leads to it."""
 
 
-def items_in(body: bytes, records_at: tuple[str, ...], place: str, *, null_is_empty: bool = False) -> Items:
+def items_in(
+    body: bytes,
+    records_at: tuple[str, ...],
+    place: str,
+    *,
+    null_is_empty: bool = False,
+    unrelated: Collection[str] = (),
+) -> Items:
     """What is in the array at `records_at` (keys, outermost first).
 
-    With `null_is_empty` a null in its place is an empty array, unless an error is told beside it.
+    With `null_is_empty` a null in its place is an empty array. What is under an `unrelated` key is no error.
 
     Raises:
-        SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty.
+        SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty. Or the array is empty, and
+            an error is told beside it.
         ContractError: It is, but there is no array of objects at that place, or an empty one and another.
     """
     found = _parsed(body, place)
@@ -52,16 +63,29 @@ def items_in(body: bytes, records_at: tuple[str, ...], place: str, *, null_is_em
             raise _misshapen(f"an object with the key {key!r}", found, records_at[:depth], place)
         around.append({name: value for name, value in found.items() if name != key})
         found = found[key]
-    if found is None and null_is_empty and not any(map(_tells_an_error, around)):
+    if found is None and null_is_empty:
         found = []
-    if not isinstance(found, list):
-        raise _misshapen("an array of objects", found, records_at, place)
-    if found and not any(isinstance(item, dict) for item in found):
+    if not isinstance(found, list) or not (found == [] or any(isinstance(item, dict) for item in found)):
         raise _misshapen("an array of objects", found, records_at, place)
     if not found:
+        _check_told(around, unrelated, place)
         _check_once(body, records_at, place)
     content = _text_of(found, body) if records_at else body
     return Items(len(found), hashlib.sha256(content).hexdigest(), tuple(around))
+
+
+def _check_told(envelopes: list[dict[str, Any]], unrelated: Collection[str], place: str) -> None:
+    """Where there are no items and something went wrong, there may be items."""
+    ignored = frozenset(name.lower() for name in unrelated)
+    for name, value in ((name, value) for envelope in envelopes for name, value in envelope.items()):
+        if _ERROR.fullmatch(name) and name.lower() not in ignored and not is_nothing(value):
+            said = json.dumps(value[:_EXCERPT_CHARACTERS]) if isinstance(value, str) else "…"
+            raise SourceUnavailableError(
+                f"the body has no items and tells an error ({name}: {said})",
+                place=place,
+                remedy=f"open the URL if it does not pass; if {name} says something else, "
+                f"set unrelated_keys: [{name}] in the catalog",
+            )
 
 
 def _check_once(body: bytes, records_at: tuple[str, ...], place: str) -> None:
@@ -86,10 +110,6 @@ def _check_once(body: bytes, records_at: tuple[str, ...], place: str) -> None:
                 place=place,
                 remedy="report it to whoever runs the API; nothing of it was taken",
             )
-
-
-def _tells_an_error(envelope: dict[str, Any]) -> bool:
-    return any(_ERROR.fullmatch(name) and not is_nothing(value) for name, value in envelope.items())
 
 
 def _text_of(found: list[Any], body: bytes) -> bytes:

@@ -246,7 +246,13 @@ def _ask(dataset: HttpDataset, session: HttpSession, url: str, *, is_later: bool
     """The page at a URL; only a later one, not the first, may be nothing where its items should be."""
 
     def look(answer: Answer) -> Items:
-        return items_in(answer.body, dataset.records_at, answer.url, null_is_empty=is_later)
+        return items_in(
+            answer.body,
+            dataset.records_at,
+            answer.url,
+            null_is_empty=is_later,
+            unrelated=dataset.unrelated_keys,
+        )
 
     try:
         answer, items = session.fetch(url, look)

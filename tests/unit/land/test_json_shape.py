@@ -112,8 +112,28 @@ def test_a_null_for_the_items_is_empty_where_it_may_be(path):
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"Error": {"code": 5}, "rows": null}', b'{"rows": {"x": null}}', b'{"data": null}']
+    "body",
+    [
+        b'{"Error": {"code": 5}, "rows": null}',
+        b'{"Error": {"code": 5}, "rows": []}',
+        b'{"rows": [], "errors": ["the index is away"]}',
+        b'{"rows": [], "error": "rate limited"}',
+    ],
 )
+def test_nothing_beside_an_error_is_no_empty_listing(body):
+    with pytest.raises(SourceUnavailableError, match="no items and tells an error") as failed:
+        items_in(body, ("rows",), "here", null_is_empty=True)
+    assert "set unrelated_keys: [" in failed.value.remedy
+    unrelated = ("error", "ERRORS")
+    assert items_in(body, ("rows",), "here", null_is_empty=True, unrelated=unrelated).number == 0
+
+
+@pytest.mark.parametrize("error", [b"null", b"[]", b"{}", b'""', b"0", b"false"])
+def test_an_error_that_says_nothing_is_none(error):
+    assert items_in(b'{"rows": [], "error": %s}' % error, ("rows",), "here").number == 0
+
+
+@pytest.mark.parametrize("body", [b'{"rows": {"x": null}}', b'{"data": null}'])
 def test_a_null_that_is_not_the_empty_array_is_refused(body):
     with pytest.raises(ContractError):
         items_in(body, ("rows",), "here", null_is_empty=True)

@@ -206,13 +206,16 @@ def test_nothing_in_place_of_items_ends_a_listing_behind_links(landing, site, re
     assert landing(posts(paging=None))[0].records == 3
 
 
-def test_a_null_for_items_ends_a_listing_unless_an_error_is_told(landing, site, reply):
+@pytest.mark.parametrize("nothing", [None, []])
+def test_nothing_for_items_ends_a_listing_unless_an_error_is_told(landing, site, reply, nothing):
     full = reply({"rows": rows(10), "errors": []})
-    site.script = [full, reply({"rows": None, "errors": []})]
+    site.script = [full, reply({"rows": nothing, "errors": []})]
     assert landing(posts(records_at=("rows",)))[0].records == 10
 
-    site.script = [full, reply({"rows": None, "error": "try later"})]
-    with pytest.raises(ContractError, match="the value null at rows"):
+    site.answer = lambda path, headers: (
+        full if "_page=1" in path else reply({"rows": nothing, "error": "try later"})
+    )
+    with pytest.raises(SourceUnavailableError, match=r"tells an error \(error: .try later.\)"):
         landing(posts(records_at=("rows",)))
 
 
@@ -232,6 +235,7 @@ def test_another_answer_than_an_empty_page_is_no_end(landing, listing, reply, en
     listing(rows(20), beyond=reply(status=400) if end == "400" else reply(rows(20)[10:]))
 
     with pytest.raises((SourceRefusedError, ContractError), match=r"status 400|has the body of page 2"):
+    assert landing(posts(records_at=("rows",), unrelated_keys=("error",)))[0].records == 10
         landing()
     assert_nothing_committed()
 
