@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tideline.errors import ContractError, SourceChangedError, SourceRefusedError
 from tideline.land.claims import Claim, Claims, claims_of, total_of
@@ -55,10 +55,10 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
     """All pages that have items, in order; ends only where it is certain that there are no more.
 
     A `Link: rel="next"` is followed where one is given. Otherwise pages are counted up until `X-Total-Count`
-    is reached or, where there is none, until one is short, empty or unknown to the server; one that says in
-    another way that there are more is not the last. A page after the first is also empty where it is a 204,
-    or has null for its items. A first page that is short makes us look at the second: in no other way does
-    a server say that it caps the page size.
+    is reached or, where there is none, until one is empty or unknown to the server; one that says in another
+    way that there are more is not the last. A page after the first is also empty where it is a 204, or has
+    null for its items. Of the page after a short one a refusal, or a page that was read before, is an end
+    too; a short page alone is none: servers cap the page size, or leave out of a page what we may not see.
 
     Raises:
         ContractError: A page comes twice, there are too many, or its shape is not the declared one.
@@ -69,19 +69,19 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
     return _Walk(dataset, session).pages()
 
 
-def is_beyond_the_end(dataset: HttpDataset, session: HttpSession, number: int) -> bool:
-    """Whether the page at that place in the walk, from 0, has nothing, or is refused as not being there.
+def is_beyond_the_end(dataset: HttpDataset, session: HttpSession, before: list[dict[str, Any]]) -> bool:
+    """Whether the page after these has nothing, is one of them by its ETag, or is refused as not being there.
 
     A page that is refused to us, whatever it has, may be there.
     """
     try:
-        page = _ask(dataset, session, page_url(dataset, session, number), is_later=True)
+        page = _ask(dataset, session, page_url(dataset, session, len(before)), is_later=True)
     except DeniedError:
         return False
     except (SourceRefusedError, ContractError) as error:
-        log.debug("%s: there is no page %d (%s)", dataset.dataset_id, number + 1, error)
+        log.debug("%s: there is no page %d (%s)", dataset.dataset_id, len(before) + 1, error)
         return True
-    return page.items == 0
+    return page.items == 0 or page.answer.headers.get("etag") in [known["etag"] for known in before]
 
 
 @dataclass(slots=True)
@@ -137,9 +137,14 @@ class _Walk:
             return self._ask(self.session.link(page.answer.url, target))
         if self._is_last(page):
             return None
-        if self.total is None and page.items < self.page_size and len(self.urls) == 1:
-            return self._second_after_short(page)
+        if self._ends_perhaps(page):
+            return self._after_short(page)
         return self._following(page)
+
+    def _ends_perhaps(self, page: Page) -> bool:
+        """Whether it is short, and nothing says that there are more; what a first one says comes later."""
+        said = len(self.urls) > 1 and (self._missing(page) or page.claims.lead or self._uncounted())
+        return self.total is None and page.items < self.page_size and not said
 
     def _following(self, page: Page) -> Page | None:
         """The next page by number; none where the server knows no such page but still knows this one."""
@@ -161,9 +166,7 @@ class _Walk:
             return True
         if self.total is not None:
             return self.read >= self.total or not page.items
-        if self._missing(page) or (page.items and (page.claims.lead or self._uncounted())):
-            return False
-        return not page.items or (page.items < self.page_size and len(self.urls) > 1)
+        return not page.items and not self._missing(page)
 
     def _missing(self, page: Page) -> Claim | None:
         """What says that a page comes after this, the latest; a link or cursor some give on the last too."""
@@ -184,25 +187,25 @@ class _Walk:
                 f"if {claim.key} says something else, set unrelated_keys: [{claim.key}]",
             )
 
-    def _second_after_short(self, first: Page) -> Page | None:
-        missing = self._missing(first)
+    def _after_short(self, short: Page) -> Page | None:
+        missing, number = self._missing(short), len(self.urls)
         try:
-            page = self._ask(page_url(self.dataset, self.session, 1))
+            page = self._ask(page_url(self.dataset, self.session, number))
         except DeniedError:
             raise
         except (SourceRefusedError, ContractError) as error:
-            log.debug("%s: there is no second page (%s)", self.dataset.dataset_id, error)
+            log.debug("%s: there is no page %d (%s)", self.dataset.dataset_id, number + 1, error)
             page = None
-        if page is None or page.sha256 == first.sha256:
-            self._check_claim(missing or self._uncounted(), first)
+        if page is None or page.sha256 in self.bodies:
+            self._check_claim(missing or self._uncounted(), short)
             return None
         if not page.items and not self._missing(page):
             return None
         log.warning(
-            "%s: the server gives %d items a page where the catalog asks for %d",
-            self.dataset.dataset_id, first.items, self.page_size,
+            "%s: the server gives %d items on page %d, where the catalog asks for %d, and goes on after it",
+            self.dataset.dataset_id, short.items, number, self.page_size,
         )  # fmt: skip
-        self.page_size = first.items
+        self.page_size = short.items if number == 1 else self.page_size
         return page
 
     def _check_total(self) -> None:

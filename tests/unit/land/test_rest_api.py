@@ -132,8 +132,7 @@ def test_all_pages_come_once(landing, listing, site, store, count, how):
     pages = -(-count // 10)
     assert len(manifest.parts) == pages
     if how == "plain":
-        probed = count % 10 == 0 or count < 10
-        assert len(site.requests) == pages + probed or count == 0
+        assert len(site.requests) == pages + 1 or count == 0
     else:
         assert len(site.requests) == max(pages, 1)
 
@@ -161,7 +160,26 @@ def test_a_server_that_caps_pages_silently_is_noticed(landing, listing, store, c
     listing(rows(35), cap=4)
 
     assert snapshot(store, landing()[0]) == rows(35)
-    assert "gives 4 items a page where the catalog asks for 10" in caplog.text
+    assert "gives 4 items on page 1, where the catalog asks for 10" in caplog.text
+
+
+@pytest.mark.parametrize("sizes", [(10, 10, 4, 10, 6), (10, 9, 10, 3), (4, 4, 2, 4, 1), (10, 1, 1)])
+@pytest.mark.parametrize("end", ["empty", "400", "404", "the last page", "the first page"])
+def test_a_short_page_is_not_taken_for_the_last(landing, flagged, site, reply, sizes, end):
+    """The size is capped from now on, or what we may not see was left out after the page was cut."""
+    dataset, plain = flagged(sizes, lambda number, last: {}), site.answer
+    pages = len(sizes)
+
+    def answer(path, headers):
+        number = int(parse_qs(urlsplit(path).query)["_page"][0])
+        if number <= pages or end == "empty":
+            return plain(path, headers)
+        if end in ("400", "404"):
+            return reply(status=int(end))
+        return plain(f"/posts?_page={pages if end == 'the last page' else 1}", headers)
+
+    site.answer = answer
+    assert landing(dataset)[0].records == sum(sizes)
 
 
 def test_a_server_without_paging_gives_everything_on_a_short_first_page(landing, site, reply, store):
@@ -217,6 +235,7 @@ def test_nothing_for_items_ends_a_listing_unless_an_error_is_told(landing, site,
     )
     with pytest.raises(SourceUnavailableError, match=r"tells an error \(error: .try later.\)"):
         landing(posts(records_at=("rows",)))
+    assert landing(posts(records_at=("rows",), unrelated_keys=("error",)))[0].records == 10
 
 
 @pytest.mark.parametrize("paging", [None, {"size": 10}])
@@ -235,7 +254,6 @@ def test_another_answer_than_an_empty_page_is_no_end(landing, listing, reply, en
     listing(rows(20), beyond=reply(status=400) if end == "400" else reply(rows(20)[10:]))
 
     with pytest.raises((SourceRefusedError, ContractError), match=r"status 400|has the body of page 2"):
-    assert landing(posts(records_at=("rows",), unrelated_keys=("error",)))[0].records == 10
         landing()
     assert_nothing_committed()
 
@@ -250,12 +268,12 @@ def test_a_full_page_before_a_missing_one_must_still_be_there(landing, site, rep
 
 
 def test_page_parameters_are_those_of_the_catalog(landing, site, reply):
-    site.script = [reply(rows(2)), reply([{"id": 9}])]
+    site.script = [reply(rows(2)), reply([{"id": 9}]), reply([])]
     declared = {"size": 2, "first": 0, "page_parameter": "p", "size_parameter": "per"}
 
     landing(posts(paging=declared, parameters={"sort": "id"}, path="/v1/posts"))
 
-    assert site.paths == ["/v1/posts?sort=id&p=0&per=2", "/v1/posts?sort=id&p=1&per=2"]
+    assert site.paths == [f"/v1/posts?sort=id&p={page}&per=2" for page in range(3)]
 
 
 def test_links_are_followed_to_wherever_they_lead(landing, site, reply, store):
@@ -844,6 +862,41 @@ def test_an_unchanged_listing_may_end_in_a_missing_page(twice, reply, status):
     _, second = twice(20, beyond=reply(status=status, body=b""))
 
     assert second.unchanged
+
+
+def test_rows_on_a_page_after_a_short_one_that_stays_as_it_is_are_not_missed(landing, site, reply, store):
+    """Such a server leaves out of a page what we may not see."""
+    pages = {1: rows(10), 2: [{"id": 20}]}
+
+    def answer(path, headers):
+        number = int(parse_qs(urlsplit(path).query)["_page"][0])
+        etag = f'"{number}"'
+        if headers.get("If-None-Match") == etag:
+            return reply(status=304, headers={"ETag": etag})
+        return reply(pages.get(number, []), headers={"ETag": etag})
+
+    site.answer = answer
+    first, _ = landing()
+    unchanged, _ = landing(previous=first)
+    pages[3] = [{"id": 30}]
+
+    second, _ = landing(previous=unchanged)
+
+    assert unchanged.unchanged
+    assert snapshot(store, second) == [*rows(10), {"id": 20}, {"id": 30}]
+
+
+def test_a_server_without_paging_is_known_by_its_etag_to_give_the_same_again(landing, site, reply):
+    """Page parameters that it does not know make no page after the only one."""
+
+    def answer(path, headers):
+        is_known = headers.get("If-None-Match") == '"1"'
+        return reply(status=304) if is_known else reply(rows(4), headers={"ETag": '"1"'})
+
+    site.answer = answer
+    first, _ = landing()
+
+    assert landing(previous=first)[0].unchanged
 
 
 def test_an_unchanged_listing_does_not_end_in_a_page_that_is_refused_to_us(twice, reply):
