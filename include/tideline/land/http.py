@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout
 
 from tideline.errors import ContractError, RetriableError, SettingsError, SourceRefusedError
@@ -19,7 +20,7 @@ from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.land import http_replies as replies
 from tideline.land import http_urls as urls
 from tideline.land.http_digest import check_digest
-from tideline.land.http_pools import Pools
+from tideline.land.http_pools import Pools, cut_after
 from tideline.land.http_replies import Answer
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ class HttpSession:
                 preload_content=False,
             )
             try:
-                yield response
+                with _in_time(url, response, budget.seconds_left):
+                    yield response
             except BaseException:
                 response.close()
                 raise
@@ -204,6 +206,20 @@ class HttpSession:
             if budget.seconds_left <= 0:
                 raise replies.too_slow(url, len(body))
         return bytes(body)
+
+
+@contextmanager
+def _in_time(url: str, response: BaseHTTPResponse, seconds: float) -> Iterator[None]:
+    """Fail where a reply is not read within the seconds, in whichever part of it the server trickles."""
+    with cut_after(seconds, response) as cut:
+        try:
+            yield
+        except HTTPError as error:
+            if not cut.is_set():
+                raise
+            raise replies.too_slow(url, response.tell()) from error
+        if cut.is_set():
+            raise replies.too_slow(url, response.tell())
 
 
 def _encoded(user: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Connections: keep-alive pools, certificates, proxies, and a limit on how long a reply's head may take.
+"""Connections: keep-alive pools, certificates, proxies, and limits on how long a reply may take.
 
 Knows sockets. Does not know what is asked for.
 """
@@ -10,6 +10,7 @@ import logging
 import socket
 import ssl
 import threading
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +27,9 @@ from urllib3.util import make_headers
 from tideline.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from urllib3.response import BaseHTTPResponse
 
 Manager = TypeVar("Manager", bound=urllib3.PoolManager)
 log = logging.getLogger(__name__)
@@ -156,6 +159,31 @@ def _cut(sock: socket.socket, cut: threading.Event) -> None:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError as error:
         log.debug("the connection was closed already: %s", error)
+
+
+@contextmanager
+def cut_after(seconds: float, response: BaseHTTPResponse) -> Iterator[threading.Event]:
+    """Cuts the connection of a reply that is not read by then; gives what tells whether that was done.
+
+    What asks for a body's next bytes does not always come back with some: a chunk's header, what follows the
+    last chunk and the beginning of a gzip stream may be without end.
+    """
+    cut = threading.Event()
+    timer = threading.Timer(seconds, _cut_reply, (response, cut))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield cut
+    finally:
+        timer.cancel()
+
+
+def _cut_reply(response: BaseHTTPResponse, cut: threading.Event) -> None:
+    cut.set()
+    try:
+        response.shutdown()
+    except (OSError, RuntimeError, ValueError) as error:
+        log.debug("the reply was read, or its connection closed, already: %s", error)
 
 
 class _HttpConnection(_HeadLimit, HTTPConnection):

@@ -213,6 +213,31 @@ def test_a_body_that_trickles_is_cut_at_the_deadline(make_session, site, reply):
     assert len(site.requests) == 1
 
 
+CHUNKED = b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {
+    "a chunk's header": (CHUNKED % 200 + b"2;", b"x"),
+    "the trailers": (CHUNKED % 200 + b"2\r\n[]\r\n0\r\n", b"X: y\r\n"),
+    "a gzip stream's header": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x08\0\0\0\0\0\x03", b"n"
+    ),
+    "empty gzip streams": (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b"")),
+    "a body without a length": (b"HTTP/1.1 200 OK\r\n\r\n[]", b" "),
+    "what an error says": (CHUNKED % 404 + b"2;", b"x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("start", "rest"), ENDLESS.values(), ids=ENDLESS)
+def test_what_trickles_around_a_body_is_cut_at_the_deadline(make_session, site, reply, start, rest):
+    """What asks for the next bytes of the body does not come back, for each byte comes in time."""
+    site.answer = lambda path, headers: reply(raw=start, trickle=rest * (6_000 // len(rest)))
+    session = make_session(deadline_seconds=0.3, patience=Patience(attempts=50))
+
+    with pytest.raises(SourceUnavailableError, match="deadline passed after"):
+        session.get(session.url_of("/a"))
+
+    assert len(site.requests) == 1
+
+
 RETRY_AFTER = {
     "seconds": ({"Retry-After": "7"}, 7.0),
     "zero": ({"Retry-After": "0"}, 0.25),
