@@ -22,6 +22,7 @@ from devstack.shop.shop import Shop
 from devstack.stack import Stack
 from devstack.stopping import stoppable
 from tideline.catalog.loader import load_catalog
+from tideline.catalog.models import has_models
 from tideline.errors import SettingsError
 from tideline.settings import from_environment
 from tideline.window import format_instant, hour_of
@@ -46,10 +47,10 @@ def run(state: Path) -> int:
     anchor = last - timedelta(hours=hours)
     started = time.monotonic()
     console.print("starting servers, filling the shop …", style="dim")
+    check_models(state)
     with stoppable(), Stack(state) as stack, stack.targets() as targets:
         shop = open_shop(anchor, targets)
         env = airflow_home.environment(fresh_home(state), stack.environment, "local")
-        airflow_home.build_manifest(state / "logs" / "dbt.log")
         airflow_home.migrate(env, state / "logs" / "airflow.log")
         console.print(f"servers up, shop open, Airflow ready in {time.monotonic() - started:.0f} s")
         reports = [_hour(console, shop, targets, hour, env, state) for hour in range(hours)]
@@ -70,6 +71,17 @@ def check_settings() -> None:
     """
     load_catalog(from_environment().catalog_dir)
     scale()
+
+
+def check_models(state: Path) -> None:
+    """Parse the dbt project, and look whether it goes with the catalog: else the DAG does not import.
+
+    Raises:
+        SettingsError: It does not, or dbt refuses it.
+    """
+    airflow_home.build_manifest(state / "logs" / "dbt.log")
+    settings = from_environment()
+    has_models(settings.dbt_dir, load_catalog(settings.catalog_dir))
 
 
 def console_of_report() -> Console:

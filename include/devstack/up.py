@@ -13,7 +13,7 @@ from rich.console import Console
 
 from devstack import airflow_home, background, environment
 from devstack.process import StackError, port_number, require_free
-from devstack.run import check_settings, fresh_home, open_shop, whole_number
+from devstack.run import check_models, check_settings, fresh_home, open_shop, whole_number
 from devstack.stack import ENVIRONMENT_FILE, Stack
 from devstack.statelock import holder
 from devstack.stopping import stoppable
@@ -43,6 +43,7 @@ def up(state: Path) -> int:
     check_settings()
     anchor = hour_of(datetime.now(UTC)) - timedelta(hours=hours)
     console.print("starting servers, filling the shop, starting Airflow …", style="dim")
+    check_models(state)
     with stoppable() as stop, Stack(state) as stack, stack.targets() as targets:
         shop = open_shop(anchor, targets)
         for hour in range(hours):
@@ -50,7 +51,6 @@ def up(state: Path) -> int:
         home = fresh_home(state)
         env = airflow_home.environment(home, stack.environment, "watcher")
         env["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "False"
-        airflow_home.build_manifest(state / "logs" / "dbt.log")
         airflow_home.migrate(env, state / "logs" / "airflow.log")
         airflow = airflow_home.start_standalone(env, home, port)
         try:

@@ -99,6 +99,24 @@ def test_a_catalog_that_does_not_load_is_told_at_once(
 
 
 @pytest.mark.parametrize("verb", ["run", "up"])
+def test_a_catalog_of_some_of_the_models_tables_is_told_before_servers_are_started(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    manifest: Path,
+    verb: str,
+) -> None:
+    monkeypatch.setenv(UI_PORT, str(free_port()))
+    monkeypatch.setenv("TIDELINE_CATALOG_DIR", str(tmp_path / "catalog"))
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "shop_s3.yaml").write_text((CATALOG / "shop_s3.yaml").read_text())
+    said = refused(capsys, verb, "--state", str(tmp_path))
+    assert "the dbt project reads tables that the catalog does not fill: jsonplaceholder.albums" in said
+    assert "TIDELINE_DBT_DIR" in said
+    assert not (tmp_path / verb / "servers").exists()
+
+
+@pytest.mark.parametrize("verb", ["run", "up"])
 @pytest.mark.parametrize(("name", "value"), [("SCALE", "big"), ("HOURS", "0"), ("TIDELINE_PROJECT", "?")])
 def test_a_variable_that_is_wrong_is_told_at_once(
     tmp_path: Path,
