@@ -6,15 +6,16 @@ import json
 import os
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from devstack.process import HOST, StackError
 from devstack.servers import s3
+from tideline.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 MONGODB = "AIRFLOW_CONN_TIDELINE_MONGODB"
 S3_SOURCE = "AIRFLOW_CONN_TIDELINE_S3_SOURCE"
@@ -103,6 +104,14 @@ def lake_plan(scheme: str, environ: Mapping[str, str]) -> LakePlan:
                 remedy=f"unset {name}, or set {LAKE} to your own lake",
             )
     return LakePlan(uris)
+
+
+def settings_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a person has set of Tideline's settings, folders in full: another shell has to say the same."""
+    names = (f"TIDELINE_{name.upper()}" for name in Settings.__dataclass_fields__)
+    known = {name: environ[name] for name in names if name in environ}
+    folders = {name: str(Path(value).expanduser().absolute()) for name, value in known.items() if value}
+    return known | {name: path for name, path in folders.items() if name.endswith("_DIR")}
 
 
 def past_proxies(environ: Mapping[str, str]) -> dict[str, str]:

@@ -84,7 +84,8 @@ class Stack:
             for part in parts:
                 self.environment.update(part.result())
             self.environment.update(environment.past_proxies(self._environ))
-            environment.write_file(self.state / ENVIRONMENT_FILE, self.environment)
+            said = environment.settings_of(self._environ) | self.environment
+            environment.write_file(self.state / ENVIRONMENT_FILE, said)
         except BaseException:
             self.stop()
             raise

@@ -106,3 +106,19 @@ def test_the_file_can_be_sourced_and_read_back(tmp_path: Path) -> None:
     seen = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)
     assert {name: seen[name] for name in NASTY} == NASTY
     assert [entry.name for entry in tmp_path.iterdir()] == ["tideline.env"]
+
+
+def test_another_shell_is_told_the_settings_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "TIDELINE_CATALOG_DIR": "catalog",
+        "TIDELINE_DBT_DIR": "",
+        "TIDELINE_DATASET_PREFIX": "dev_",
+        "TIDELINE_UI_PORT": "1",
+        "HOME": "/",
+    }
+    assert environment.settings_of(given) == {
+        "TIDELINE_CATALOG_DIR": str(tmp_path / "catalog"),
+        "TIDELINE_DBT_DIR": "",
+        "TIDELINE_DATASET_PREFIX": "dev_",
+    }

@@ -52,6 +52,18 @@ def test_everything_is_started_and_nothing_is_left(tmp_path: Path, leftovers: Le
     stack.stop()
 
 
+def test_its_file_says_the_settings_that_it_was_started_with(tmp_path: Path) -> None:
+    """Else `tideline status`, or the dashboard, in another shell looks at another deployment: nothing was loaded."""
+    environ = {
+        **os.environ,
+        **dict.fromkeys(environment.CONNECTIONS, "{}"),
+        "TIDELINE_DATASET_PREFIX": "dev_",
+    }
+    with Stack(tmp_path, environ=environ) as stack:
+        assert environment.read_file(tmp_path / "tideline.env")["TIDELINE_DATASET_PREFIX"] == "dev_"
+        assert "TIDELINE_DATASET_PREFIX" not in stack.environment
+
+
 def test_connections_that_are_set_are_left_alone(tmp_path: Path) -> None:
     environ = {
         **ENVIRON,
