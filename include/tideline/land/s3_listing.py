@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tideline.errors import IntegrityError
+from tideline.errors import IntegrityError, SourceUnavailableError
 from tideline.lake.boto_errors import check_listed, check_whole
+from tideline.land.ahead import ReadAhead
 from tideline.land.s3_errors import speaking
 from tideline.window import as_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
@@ -173,17 +174,35 @@ def list_objects(
         SourceUnavailableError: The server does not answer.
         IntegrityError: The listing is not ordered by key.
     """
-    before, more = "", ""
-    while True:
-        page = patience.call(partial(_page, client, dataset, prefix or dataset.prefix, more))
-        for entry in map(_found, page.get("Contents", ())):
+    prefix, before = prefix or dataset.prefix, ""
+    where = {"place": f"s3://{dataset.bucket}/{prefix}", "source": dataset.source, "dataset": dataset.name}
+    pages = _pages(client, dataset, patience, prefix)
+    with ReadAhead(pages, wait_seconds=patience.deadline_seconds, **where) as ahead:
+        for entry in (entry for page in ahead for entry in map(_found, page.get("Contents", ()))):
             if entry.key < before:
                 raise _not_ordered(dataset, before, entry.key)
             before = entry.key
             yield entry
-        more = page.get("NextContinuationToken", "")
+
+
+def _pages(
+    client: S3Client, dataset: CsvDataset, patience: Patience, prefix: str
+) -> Generator[ListObjectsV2OutputTypeDef, None, None]:
+    """Read in a thread of its own (`ReadAhead`): boto waits for ever for a server that trickles."""
+    more, before = "", None
+    while more != before:
+        page = patience.call(partial(_page, client, dataset, prefix, more))
+        yield page
+        before, more = more, page.get("NextContinuationToken", "")
         if not more:
             return
+    raise SourceUnavailableError(
+        f"the listing goes on where it was: page after page ends in the token {more!r}",
+        source=dataset.source,
+        dataset=dataset.name,
+        place=f"s3://{dataset.bucket}/{prefix}",
+        remedy="look at the server and at proxies on the way if this does not pass",
+    )
 
 
 def _page(client: S3Client, dataset: CsvDataset, prefix: str, more: str) -> ListObjectsV2OutputTypeDef:

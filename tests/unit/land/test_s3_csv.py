@@ -6,6 +6,7 @@ import gzip
 import io
 import logging
 import random
+import threading
 import weakref
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -346,6 +347,25 @@ def test_a_read_that_fails_is_tried_again(landing, drop, faulty, store, naps):
     assert naps == [0.25, 0.5]
 
 
+def test_a_listing_that_never_ends_is_given_up_at_the_deadline(
+    landing, drop, faulty, assert_nothing_committed
+):
+    """Byte for byte in time for any time-out between bytes: boto comes back when it has what it wants."""
+    drop("products/a.csv")
+    released = threading.Event()
+
+    class Endless(Raw):
+        def read(self, size=-1):
+            released.wait(30)
+            return b""
+
+    faulty.intercept(lambda request: AWSResponse("http://s3", 200, {}, Endless()), "ListObjectsV2")
+    with pytest.raises(SourceUnavailableError, match=r"gave nothing for 0\.2 s"):
+        landing(client=faulty, deadline_seconds=0.2)
+    released.set()
+    assert_nothing_committed()
+
+
 def test_a_body_cut_at_any_byte_is_never_landed(
     landing, drop, faulty, s3, bucket, store, assert_nothing_committed
 ):
@@ -620,6 +640,19 @@ def test_a_listing_that_goes_on_and_does_not_say_where_is_not_the_whole(
     faulty.intercept(lambda request: answer(200, body), "ListObjectsV2")
 
     with pytest.raises(SourceUnavailableError, match="version 2 of ListObjects"):
+        landing(client=faulty)
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize("entries", [b"", b"<Contents><Key>products/a.csv</Key><ETag>e</ETag><Size>1</Size>"
+    b"<LastModified>2026-01-31T00:00:00Z</LastModified></Contents>"], ids=["empty", "an object"])  # fmt: skip
+def test_a_listing_that_goes_on_where_it_was_ends(landing, faulty, entries, assert_nothing_committed):
+    """As a cache before the bucket has it: one page again and again."""
+    more = b"<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken>"
+    body = b"<ListBucketResult>" + entries + more + b"</ListBucketResult>"
+    faulty.intercept(lambda request: answer(200, body), "ListObjectsV2")
+
+    with pytest.raises(SourceUnavailableError, match="goes on where it was"):
         landing(client=faulty)
     assert_nothing_committed()
 
