@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.decimal128 import Decimal128
+from bson.errors import BSONError
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 
@@ -43,6 +44,8 @@ _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
     uuid_representation=UuidRepresentation.UNSPECIFIED,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
+_LENIENT = _CODEC.with_options(unicode_decode_error_handler="surrogateescape")
+"""Texts that are no UTF-8 can be read past, and not be written again."""
 _LENGTH = struct.Struct("<i")
 _OBJECT_ID_DIGITS = 24
 
@@ -112,11 +115,21 @@ class KeyReader:
         decoded = self._stamped.decode(batch)
         yield self._table(decoded.batch, batch)
         refused = [_document(batch, reject.position) for reject in decoded.rejects]
-        if refused and self.dataset.change_column:  # a key with a stamp that is none is a key all the same
-            again = b"".join(refused)
+        if refused:  # whatever else is in it, a document with a key is there: its row is not gone
+            again = b"".join(map(self._key_alone, refused))
             decoded = self._bare.decode(again)
             yield self._table(decoded.batch, again)
-        self.unreadable += len(decoded.rejects)
+            self.unreadable += len(refused) - decoded.batch.num_rows
+
+    def _key_alone(self, document: bytes) -> bytes:
+        """The document with nothing but its key and `_id`; none where these cannot be told."""
+        fields = (self.dataset.column(name).field for name in self.dataset.key)
+        try:
+            found = bson.decode(document, _LENIENT)
+            alone = {name: found[name] for name in dict.fromkeys(("_id", *fields)) if name in found}
+            return bson.encode(alone, codec_options=_CODEC)
+        except (BSONError, ValueError, OverflowError):
+            return b""
 
     def _table(self, rows: pa.RecordBatch, batch: bytes) -> pa.Table:
         keys = [rows.column(name) for name in self.dataset.key]

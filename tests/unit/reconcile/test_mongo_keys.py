@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import reduce
 from types import SimpleNamespace
 
 import bson
 import pytest
 from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
 
 from tideline.catalog.model import MongoDataset
 from tideline.land.framing import Batch
@@ -64,6 +67,42 @@ def test_a_stamp_that_is_none_leaves_the_key(source):
     reader = KeyReader(None, dataset())
     assert {(row["id"], row[STAMP]) for row in scanned(reader)} == {("a", None), ("b", STAMPED)}
     assert reader.unreadable == 0
+
+
+NO_UTF8 = bson.encode({"x": "ab"}).replace(b"ab", b"\xff\xfe")[4:-1]
+TWICE = 2 * bson.encode({"updated_at": STAMPED})[4:-1]
+DEEP = b"\x04updated_at\0" + bson.encode({"0": reduce(lambda inner, _: [inner], range(150), [])})
+
+
+def raw(document, more):
+    """The document with these elements after its own."""
+    body = bson.encode(document)[4:-1] + more
+    return RawBSONDocument(struct.pack("<i", len(body) + 5) + body + b"\0")
+
+
+@pytest.mark.parametrize(
+    "more", [NO_UTF8.replace(b"x", b"updated_at"), TWICE, DEEP], ids=["utf8", "twice", "deep"]
+)
+@pytest.mark.parametrize("key", ["id", "o.id"])
+def test_what_cannot_be_read_beside_a_key_does_not_make_its_row_vanish(source, more, key):
+    """The hourly load refuses such a document; the row of its last sound version stays."""
+    declared = dataset(
+        key=(["id", "dotted"] if "." in key else ["id"]), dotted={"type": "int64", "field": "o.id"}
+    )
+    source.documents = [raw({"_id": "a", "o.id": 5}, more), {"_id": "b", "o.id": 6}]
+    reader = KeyReader(None, declared)
+    rows = scanned(reader)
+    assert {row["id"]: id_of(row[SOURCE]) for row in rows} == {"a": "a", "b": "b"}
+    assert reader.unreadable == 0
+    wanted = [tuple(row[name] for name in declared.key) for row in rows]
+    assert reader.present(wanted) == set(wanted)
+
+
+def test_a_key_that_is_no_utf8_is_none(source):
+    source.documents = [raw({"n": 1}, NO_UTF8.replace(b"x", b"_id"))]
+    reader = KeyReader(None, dataset())
+    assert scanned(reader) == []
+    assert reader.unreadable == 1
 
 
 def test_documents_without_a_key_are_counted(source):
