@@ -87,13 +87,18 @@ class KeyReader:
             yield from self._tables(batch.data)
 
     def present(self, keys: Sequence[Key]) -> set[Key]:
-        """Which of these keys the source has now."""
+        """Which of these keys the source has now, or may have.
+
+        What it finds under keys and cannot be read as one, such as 5.0 where 5 was, may be any of those.
+        """
         wanted, found = set(keys), set()
         for start in range(0, len(keys), AT_ONCE):
-            chosen = self._filter(keys[start : start + AT_ONCE])
-            for batch in scan_documents(self.client, self.dataset, chosen, self.projection):
+            asked, unreadable = keys[start : start + AT_ONCE], self.unreadable
+            for batch in scan_documents(self.client, self.dataset, self._filter(asked), self.projection):
                 for table in self._tables(batch.data):
                     found |= wanted & set(_keys_of(table, self.dataset))
+            if self.unreadable > unreadable:
+                found.update(asked)
         return found
 
     def documents(self, ids: Sequence[Any]) -> Iterator[bytes]:

@@ -98,6 +98,16 @@ def test_what_cannot_be_read_beside_a_key_does_not_make_its_row_vanish(source, m
     assert reader.present(wanted) == set(wanted)
 
 
+def test_what_is_found_under_a_key_and_cannot_be_read_is_not_gone(source):
+    """JavaScript writes 5 as 5.0, which MongoDB takes for the same and an int64 column refuses."""
+    source.documents = [{"_id": "a", "n": 5.0}]
+    reader = KeyReader(None, dataset(key=["n"], n={"type": "int64"}))
+    assert scanned(reader) == []
+    assert reader.present([(5,), (6,)]) == {(5,), (6,)}
+    source.documents = []
+    assert reader.present([(5,), (6,)]) == set()
+
+
 def test_a_key_that_is_no_utf8_is_none(source):
     source.documents = [raw({"n": 1}, NO_UTF8.replace(b"x", b"_id"))]
     reader = KeyReader(None, dataset())
