@@ -83,6 +83,8 @@ def down(state: Path) -> int:
 def backfill(state: Path, interval: list[str]) -> int:
     """Backfill the hours that begin from one instant to another, both included; the exit code.
 
+    One after another: hours at once would build the same models, each by what it had seen of the others.
+
     Raises:
         SettingsError: The interval is not two instants in order, both past, or nothing is up.
     """
@@ -92,6 +94,7 @@ def backfill(state: Path, interval: list[str]) -> int:
     connections = environment.read_file(state / ENVIRONMENT_FILE)
     command = ["airflow", "backfill", "create", "--dag-id", "tideline_hourly"]
     command += ["--from-date", first, "--to-date", last, "--reprocess-behavior", "completed"]
+    command += ["--max-active-runs", "1"]
     env = airflow_home.environment(state / "airflow", connections, "watcher")
     return subprocess.run([str(airflow_home.BIN / command[0]), *command[1:]], env=env, check=False).returncode
 
