@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from tideline.lake.store import Store
 
 ENGINE = "python"
-_KINDS = {"collection": "mongodb", "key": "s3_csv", "url": "rest_api"}
-"""What only one kind of source says of where a part is from; each says it."""
 DEFAULT_LIMITS = ParquetLimits()
 
 
@@ -221,17 +219,6 @@ def _check_landed(landed: Manifest, dataset: AnyDataset, uri: str) -> None:
             dataset=dataset.name,
             place=uri,
             remedy="give the manifest that land committed for this dataset",
-        )
-    marks = (mark for part in landed.parts for mark in _KINDS if mark in part.origin)
-    kind = next((_KINDS[mark] for mark in marks), dataset.kind)
-    if kind != dataset.kind:
-        raise IntegrityError(
-            f"this was landed from a source of kind {kind}, and the catalog says {dataset.kind}",
-            source=dataset.source,
-            dataset=dataset.name,
-            place=uri,
-            remedy="give what comes from another kind of source another name in the catalog; to replay what "
-            "has come from there since, begin after this window (--from)",
         )
 
 

@@ -27,10 +27,6 @@ WINDOW = Window(datetime(2026, 1, 31, 13, tzinfo=UTC), datetime(2026, 1, 31, 14,
 EXTRACTED_AT = datetime(2026, 1, 31, 14, 0, 5, tzinfo=UTC)
 
 
-ORIGINS = {"mongodb": "collection", "s3_csv": "key", "rest_api": "url"}
-"""What a landing of each kind of source says of its parts."""
-
-
 class MemoryStore(WriteOnceStore):
     """The write-once rules over a dict; `damage` changes what is stored behind its back."""
 
@@ -77,7 +73,7 @@ class Lake:
         parts = []
         for number, body in enumerate(bodies):
             written = self.raw.put(folder.part(number, "csv"), body)
-            origin = {ORIGINS[declared.kind]: f"items/{number}.csv"}
+            origin = {"key": f"items/{number}.csv"}
             parts.append(Part(written.uri, written.bytes, written.sha256, records[number], origin))
         given = {
             "stage": "raw", "source": declared.source, "dataset": declared.name, "window": WINDOW,

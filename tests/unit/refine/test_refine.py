@@ -207,17 +207,6 @@ def test_another_manifest_is_refused(lake: Any, csv_dataset: Make, change: dict[
         run(lake, dataset, uri)
 
 
-def test_what_another_kind_of_source_has_landed_is_refused(lake: Any, csv_dataset: Make) -> None:
-    """It would be read as what it is not: of a dataset that was moved, whatever was landed before."""
-    dataset = csv_dataset(COLUMNS)
-    moved = dataset.model_copy(update={"kind": "mongodb"})
-    uri = lake.land(moved, HEADER + ROW)
-    with pytest.raises(IntegrityError, match="of kind mongodb, and the catalog says s3_csv") as caught:
-        run(lake, dataset, uri)
-    assert "another name" in caught.value.remedy
-    assert (lake.processed.objects, lake.quarantine.objects) == ({}, {})
-
-
 def test_a_missing_manifest_is_an_error(lake: Any, csv_dataset: Make) -> None:
     with pytest.raises(IntegrityError):
         run(lake, csv_dataset(COLUMNS), "s3://raw/shop/items/nothing/_manifest.json")
