@@ -5,6 +5,7 @@ Knows lake and ledger side by side. Does not know what is done with the landings
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tideline.pipeline import Deployment
     from tideline.replay.book import Book
     from tideline.replay.landings import Landing
+
+log = logging.getLogger(__name__)
 
 EVERYTHING = Span()
 
@@ -116,11 +119,16 @@ def _in_failed_loads(deployment: Deployment, dataset: AnyDataset, book: Book) ->
 
 
 def _is_about(deployment: Deployment, refusal: _Refusal, reason: str | None) -> bool:
+    """It may be where its evidence is gone, which need not be kept for ever; replaying does no harm."""
     if reason is None:
         return True
     if refusal.evidence_uri is None:
         return False
-    return reason in manifests.read(deployment.quarantine, refusal.evidence_uri).details.get("reasons", {})
+    store = deployment.quarantine
+    if not store.exists(store.key_of(refusal.evidence_uri)):
+        log.warning("what was refused then may be about %s: %s is gone", reason, refusal.evidence_uri)
+        return True
+    return reason in manifests.read(store, refusal.evidence_uri).details.get("reasons", {})
 
 
 def _uris(landing: Landing) -> set[str]:
