@@ -211,7 +211,7 @@ class HttpSession:
 @contextmanager
 def _in_time(url: str, response: BaseHTTPResponse, seconds: float) -> Iterator[None]:
     """Fail where a reply is not read within the seconds, in whichever part of it the server trickles."""
-    with cut_after(seconds, response) as cut:
+    with cut_after(seconds, response.shutdown) as cut:
         try:
             yield
         except HTTPError as error:

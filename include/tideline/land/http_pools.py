@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,9 +28,7 @@ from urllib3.util import make_headers
 from tideline.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from urllib3.response import BaseHTTPResponse
+    from collections.abc import Callable, Iterator, Mapping
 
 Manager = TypeVar("Manager", bound=urllib3.PoolManager)
 log = logging.getLogger(__name__)
@@ -132,18 +131,13 @@ class _HeadLimit:
     timeout: float | None
 
     def getresponse(self) -> Any:  # noqa: ANN401 - whatever the connection class gives
-        cut = threading.Event()
-        timer = threading.Timer(self.timeout or 0.0, _cut, (self.sock, cut))
-        timer.daemon = True
-        timer.start()
-        try:
-            response = super().getresponse()  # type: ignore[misc]
-        except (OSError, HTTPException) as error:
-            if cut.is_set():
-                raise self._too_slow() from error
-            raise
-        finally:
-            timer.cancel()
+        with cut_after(self.timeout or 0.0, partial(self.sock.shutdown, socket.SHUT_RDWR)) as cut:
+            try:
+                response = super().getresponse()  # type: ignore[misc]
+            except (OSError, HTTPException) as error:
+                if cut.is_set():
+                    raise self._too_slow() from error
+                raise
         if cut.is_set():
             response.close()
             raise self._too_slow()
@@ -153,37 +147,29 @@ class _HeadLimit:
         return TimeoutError(f"the head of the reply took longer than {self.timeout:g} s")
 
 
-def _cut(sock: socket.socket, cut: threading.Event) -> None:
-    cut.set()
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError as error:
-        log.debug("the connection was closed already: %s", error)
-
-
 @contextmanager
-def cut_after(seconds: float, response: BaseHTTPResponse) -> Iterator[threading.Event]:
-    """Cuts the connection of a reply that is not read by then; gives what tells whether that was done.
+def cut_after(seconds: float, shut: Callable[[], None]) -> Iterator[threading.Event]:
+    """Shuts a connection that is waited for so long; gives what tells whether that was done.
 
-    What asks for a body's next bytes does not always come back with some: a chunk's header, what follows the
-    last chunk and the beginning of a gzip stream may be without end.
+    What asks for the next bytes does not always come back with some: a head, a chunk's header, what follows
+    the last chunk and the beginning of a gzip stream may be without end.
     """
     cut = threading.Event()
-    timer = threading.Timer(seconds, _cut_reply, (response, cut))
+
+    def end() -> None:
+        cut.set()
+        try:
+            shut()
+        except (OSError, RuntimeError, ValueError) as error:
+            log.debug("the reply was read, or its connection closed, already: %s", error)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     try:
         yield cut
     finally:
         timer.cancel()
-
-
-def _cut_reply(response: BaseHTTPResponse, cut: threading.Event) -> None:
-    cut.set()
-    try:
-        response.shutdown()
-    except (OSError, RuntimeError, ValueError) as error:
-        log.debug("the reply was read, or its connection closed, already: %s", error)
 
 
 class _HttpConnection(_HeadLimit, HTTPConnection):
