@@ -194,9 +194,9 @@ def _is_wanted(entrant: Entrant, wanted: Collection[str]) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Of what runs in the peers' environments."""
+    """Of what runs in the peers' environments; a package that runs in ours too is called after both."""
     packages = {
-        "dlt-arrow": ("dlt", "pymongoarrow", "pyarrow"),
+        "dlt-arrow": ("dlt", "pymongoarrow"),
         "polars": ("polars",),
         "sling": ("sling-linux-amd64",),
         "ingestr": ("ingestr",),
@@ -204,7 +204,8 @@ def versions() -> dict[str, str]:
         "pyairbyte": ("airbyte",),
         "source-s3": ("airbyte-source-s3",),
     }
-    return {name: peers.version_of(where, name) for where, names in packages.items() for name in names}
+    found = {name: peers.version_of(where, name) for where, names in packages.items() for name in names}
+    return found | {"pyarrow beside dlt-arrow": peers.version_of("dlt-arrow", "pyarrow")}
 
 
 def prepare() -> None:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import metadata
 
 import pytest
 
-from benchmarks import harness, peers, suite
+from benchmarks import harness, peers, report, suite
 from benchmarks.fixtures import Fixture
 from benchmarks.goals import Findings
 from benchmarks.harness import Measured, RunError, Task
@@ -63,6 +64,12 @@ def test_every_environment_is_pinned_with_hashes():
         assert "index-url" not in text
     assert races.versions()["sling-linux-amd64"] == "1.4.11"
     assert races.versions()["ingestr"] == "0.14.155"
+
+
+def test_a_version_in_a_peers_environment_is_not_taken_for_ours():
+    ours, theirs = report._versions(), races.versions()
+    assert {**ours, **theirs}["pyarrow"] == ours["pyarrow"] == metadata.version("pyarrow")
+    assert theirs["pyarrow beside dlt-arrow"] == "25.0.0"
 
 
 def test_the_page_has_all_that_was_measured_and_what_was_not(tmp_path, monkeypatch):
