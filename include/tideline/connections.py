@@ -202,7 +202,9 @@ def _submit_spark(order: Order) -> None:
     try:
         operator.execute(context)
     except Exception as error:  # Airflow's, or what the cluster's own client raises: nothing of it is ours
-        raise submit.lost(order, name, error) from error
+        # the provider adds the whole of the driver's pod
+        said, *_ = str(error).split("\nremote_pod:", 1)
+        raise submit.lost(order, name, said) from error
 
 
 def _operator(mode: str, order: Order, extra: dict[str, Any], name: str) -> Any:

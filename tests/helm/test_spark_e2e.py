@@ -14,7 +14,7 @@ from tideline.spark.order import Order
 from tideline.spark.submit import spark_application
 
 sys.path.insert(0, str(ROOT / "helm"))
-import spark_e2e
+from proof import spark_room, spark_ways
 
 USED = {
     "driver",
@@ -30,7 +30,7 @@ NOT_SUBMITTED = {"type", "sparkVersion", "restartPolicy"}
 """What the operator itself goes by."""
 
 
-class Told(spark_e2e.Room):
+class Told(spark_room.Room):
     """A cluster that notes what it is given."""
 
     def __init__(self) -> None:
@@ -51,8 +51,8 @@ def order():
 
 def test_the_command_says_all_that_the_application_does(order):
     room = Told()
-    spark_e2e.begin(room, order, {"AWS_ENDPOINT_URL": "http://10.0.0.1:9000"})
-    (pod,) = room.given
+    spark_ways.Submitted().begin(room, order, {"AWS_ENDPOINT_URL": "http://10.0.0.1:9000"})
+    _, pod = room.given
     words = pod["spec"]["containers"][0]["args"]
     assert words[:5] == [
         "spark-submit",

@@ -117,7 +117,14 @@ class _Operator:
 
 
 @pytest.mark.parametrize(
-    "error", [None, AirflowException("Batch job failed"), Forbidden("Batch job failed")], ids=repr
+    "error",
+    [
+        None,
+        AirflowException("Batch job failed"),
+        Forbidden("Batch job failed"),
+        AirflowException("Batch job failed\nremote_pod: {'api_version': 'v1'}"),
+    ],
+    ids=repr,
 )
 def test_a_job_on_a_cluster_that_is_lost_may_be_tried_again(error: Any, monkeypatch: Any) -> None:
     extra = {"submit": "dataproc", "region": "europe-west1", "image": "spark:1"}
@@ -127,8 +134,9 @@ def test_a_job_on_a_cluster_that_is_lost_may_be_tried_again(error: Any, monkeypa
     monkeypatch.setattr(connections, "_operator", lambda *given: asked.append(given) or operator)
 
     if error:
-        with pytest.raises(SparkError, match=r"shop\.items: .*Batch job failed"):
+        with pytest.raises(SparkError, match=r"shop\.items: .*Batch job failed") as raised:
             connections._submit_spark(spark_order())
+        assert "api_version" not in str(raised.value)
     else:
         connections._submit_spark(spark_order())
 
