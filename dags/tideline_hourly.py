@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,6 @@ def verdict(settled: Any, loads: Any, merged: list[dict[str, Any] | None]) -> No
 with DAG(
     dag_id="tideline_hourly",
     schedule=CronDataIntervalTimetable("0 * * * *", timezone="UTC"),
-    start_date=datetime(2024, 1, 1, tzinfo=UTC),
     catchup=False,  # the first run after a gap covers it by itself: its window begins at the high-water mark
     max_active_runs=1,
     default_args={"owner": "tideline", "retries": 3, "retry_delay": timedelta(seconds=30)},

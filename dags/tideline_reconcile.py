@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,6 @@ with DAG(
     schedule=CronDataIntervalTimetable(
         "30 3 * * *", timezone="UTC"
     ),  # half an hour off the hourly run's merges
-    start_date=datetime(2024, 1, 1, tzinfo=UTC),
     catchup=False,  # it compares what is there now, whatever day it is run for
     max_active_runs=1,
     default_args={"owner": "tideline", "retries": 3, "retry_delay": timedelta(minutes=1)},

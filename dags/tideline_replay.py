@@ -119,7 +119,6 @@ def swap(planned: dict[str, Any], compared: dict[str, Any], run_id: str | None =
 with DAG(
     dag_id="tideline_replay",
     schedule=None,
-    start_date=datetime(2024, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args={"owner": "tideline", "retries": 3, "retry_delay": timedelta(seconds=30)},

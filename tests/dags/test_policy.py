@@ -101,11 +101,17 @@ def test_hourly_interval_is_one_hour_wide(dag):
     timetable = coerce_to_core_timetable(dag.timetable)
     info = timetable.next_dagrun_info(
         last_automated_data_interval=None,
-        restriction=TimeRestriction(earliest=dag.start_date, latest=None, catchup=True),
+        restriction=TimeRestriction(earliest=dag.start_date, latest=None, catchup=dag.catchup),
     )
     assert info.data_interval.end - info.data_interval.start == timedelta(hours=1)
     assert info.data_interval.end.minute == 0
     assert str(info.data_interval.end.tzinfo) == "UTC"
+
+
+def test_a_run_of_any_date_has_its_tasks(bag):
+    """A manual run of before a start date is left without tasks by Airflow, and is green at once."""
+    for dag in bag.dags.values():
+        assert [task.task_id for task in dag.tasks if task.start_date is not None] == []
 
 
 def test_one_run_at_a_time_and_no_catchup(dag):

@@ -114,7 +114,7 @@ def test_it_runs_once_a_day_and_never_beside_itself(dag):
     from airflow.serialization.encoders import coerce_to_core_timetable
     from airflow.timetables.base import TimeRestriction
 
-    restriction = TimeRestriction(earliest=dag.start_date, latest=None, catchup=True)
+    restriction = TimeRestriction(earliest=dag.start_date, latest=None, catchup=dag.catchup)
     info = coerce_to_core_timetable(dag.timetable).next_dagrun_info(
         last_automated_data_interval=None, restriction=restriction
     )
