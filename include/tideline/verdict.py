@@ -30,6 +30,10 @@ def judge(
 def unmerged(
     loads: Mapping[str, Any] | None, merged: Iterable[Mapping[str, Any] | None], dataset_ids: Iterable[str]
 ) -> list[str]:
-    """Planned datasets without a merge; without a plan (it failed itself) of all of them."""
-    planned = set(dataset_ids if loads is None else loads)
+    """Planned datasets without a merge; without a plan (it failed itself) of all of them.
+
+    One that left the catalog since has no tasks any more, and nothing is wanted of it.
+    """
+    known = set(dataset_ids)
+    planned = known if loads is None else known & set(loads)
     return sorted(planned - {summary["dataset_id"] for summary in merged if summary})

@@ -28,10 +28,11 @@ DONE = {"dataset_id": "shop.orders"}
             "not merged in this run: shop.orders",
         ),  # it was cleared, and failed
         ([], {}, [None], None),
+        ([], {"shop.orders": {}, "shop.gone": {}}, [DONE], None),
         (None, {"shop.orders": {}}, [DONE], "settle failed"),
         (None, None, [None], "not merged in this run: shop.items, shop.orders"),
     ],
-    ids=["merged since", "lost since", "none wanted", "not settled", "not planned"],
+    ids=["merged since", "lost since", "none wanted", "left the catalog", "not settled", "not planned"],
 )
 def test_a_run_is_judged_by_what_is_merged_by_now(settled, loads, merged, found):
     """`Clear only failed tasks` leaves settle and what it found as they are."""
