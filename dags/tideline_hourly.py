@@ -17,7 +17,7 @@ from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavi
 from tideline import settings
 from tideline.catalog.loader import load_catalog
 from tideline.catalog.models import NIGHTLY, HourlyManifest, has_models, manifest_path, profile_name
-from tideline.run_form import handed_over
+from tideline.run_form import handed_over, handed_over_by_each
 
 SETTINGS = settings.from_environment()
 CATALOG = load_catalog(SETTINGS.catalog_dir)
@@ -85,9 +85,10 @@ def by_range(load: dict[str, Any], dataset_id: str, at_once: int) -> Any:
 
 
 @task(retry_policy=RETRIES, max_active_tis_per_dag=1)
-def merge(refined: Any, run_id: str | None = None) -> dict[str, Any]:
-    """Parquet → warehouse and ledger."""
-    return body("merge_dataset", handed_over(refined), run_id)
+def merge(refined: Any, ranges: list[Any] | None = None, run_id: str | None = None) -> dict[str, Any]:
+    """Parquet → warehouse and ledger. Takes what one task refined, or those of all ranges of a load."""
+    each = refined if ranges is None else handed_over_by_each(refined, len(ranges))
+    return body("merge_dataset", handed_over(each), run_id)
 
 
 @task(retry_policy=RETRIES, trigger_rule=TriggerRule.ALL_DONE)
@@ -121,11 +122,12 @@ with DAG(
                 with TaskGroup(dataset.name):
                     table = f"{SETTINGS.project}/{SETTINGS.dataset_prefix}raw_{source.name}/{dataset.name}"
                     if split := getattr(dataset, "split", None):
-                        ranges = by_range.partial(dataset_id=dataset.dataset_id, at_once=split.at_once)
-                        refined = ranges.expand(load=plan(dataset.dataset_id))
+                        ranges = plan(dataset.dataset_id)
+                        each = by_range.partial(dataset_id=dataset.dataset_id, at_once=split.at_once)
+                        refined = [each.expand(load=ranges), ranges]
                     else:
-                        refined = refine(land(loads, dataset.dataset_id))
-                    merged.append(merge.override(outlets=[Asset(f"bigquery/{table}")])(refined))
+                        refined = [refine(land(loads, dataset.dataset_id))]
+                    merged.append(merge.override(outlets=[Asset(f"bigquery/{table}")])(*refined))
     verdict(settled := settle(loads, merged), loads, merged)
     if (dbt := SETTINGS.dbt_dir) and has_models(dbt, CATALOG):
         project = ProjectConfig(dbt, manifest_path=manifest_path(dbt), install_dbt_deps=False)

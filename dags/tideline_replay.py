@@ -11,7 +11,7 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 
 from tideline import settings
 from tideline.catalog.loader import load_catalog
-from tideline.run_form import handed_over
+from tideline.run_form import handed_over, handed_over_by_each
 
 DATASETS = [dataset.dataset_id for dataset in load_catalog(settings.from_environment().catalog_dir).datasets]
 INSTANT = {"type": ["null", "string"], "format": "date-time"}
@@ -93,7 +93,8 @@ def merge(
     planned: dict[str, Any], refined: list[dict[str, Any]], run_id: str | None = None
 ) -> dict[str, Any]:
     """Parquet → the live tables or the shadow, in the order in which the source was read."""
-    return body("merge_refined", handed_over(planned), list(refined), run_id)
+    batches = handed_over(planned)["batches"]
+    return body("merge_refined", planned, handed_over_by_each(refined, len(batches)), run_id)
 
 
 @task(**STEP)

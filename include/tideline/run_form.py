@@ -10,7 +10,7 @@ from tideline.plan import RunRequest
 from tideline.window import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tideline.plan import Kind
 
@@ -65,6 +65,14 @@ def handed_over(left: Any) -> Any:  # noqa: ANN401  whatever a task leaves
             remedy="was it marked as success by hand? clear it, with everything downstream",
         )
     return left
+
+
+def handed_over_by_each(left: Sequence[Any], tasks: int) -> list[Any]:
+    """What mapped tasks left, of as many as there are now.
+
+    Where a plan that is cleared gives fewer than before, Airflow keeps what the others left, at the end.
+    """
+    return list(left[:tasks])
 
 
 def _kind(run_type: object) -> Kind:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -183,12 +184,22 @@ def test_a_big_dataset_is_landed_and_refined_by_mapped_tasks(split_dag):
 
     assert land.upstream_task_ids == {"shop_mongodb.orders.plan"}
     assert refine.upstream_task_ids == {land.task_id}
-    assert merge.upstream_task_ids == {refine.task_id}
+    assert merge.upstream_task_ids == {refine.task_id, "shop_mongodb.orders.plan"}
     group = land.task_group
     assert (type(group).__name__, group) == ("MappedTaskGroup", refine.task_group)
     assert not merge.is_mapped
     assert (merge.max_active_tis_per_dag, land.max_active_tis_per_dagrun) == (1, 3)
     assert split_dag.get_task("shop_mongodb.orders.plan").upstream_task_ids == set()
+
+
+def test_a_plan_that_is_cleared_and_gives_fewer_ranges_is_merged(split_dag, monkeypatch):
+    """Airflow keeps what the ranges left that there are no more; the merge would have both."""
+    merged = []
+    monkeypatch.setattr("tideline.connections.open_deployment", nullcontext)
+    monkeypatch.setattr("tideline.pipeline.merge_dataset", lambda _, refined, __: merged.append(refined))
+    merge = split_dag.get_task("shop_mongodb.orders.merge").python_callable
+    merge([{"now": 1}, {"before": 2}, {"before": 3}], [{}], run_id="r")
+    assert merged == [[{"now": 1}]]
 
 
 def test_other_datasets_stay_as_they_are_beside_a_big_one(split_dag, dag):

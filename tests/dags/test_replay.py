@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -104,3 +105,11 @@ def test_the_form_refuses(dag, name, value):
 
     with pytest.raises(ParamValidationError):
         dag.params.get_param(name).resolve(value=value)
+
+
+def test_a_plan_that_is_cleared_and_gives_fewer_batches_is_merged(dag, monkeypatch):
+    merged = []
+    monkeypatch.setattr("tideline.connections.open_deployment", nullcontext)
+    monkeypatch.setattr("tideline.replay.steps.merge_refined", lambda *each: merged.append(each[2]))
+    dag.get_task("merge.loads").python_callable({"batches": [[]]}, ["now", "before"], run_id="r")
+    assert merged == [["now"]]

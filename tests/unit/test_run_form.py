@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.api.datamodels._generated import DagRunType
 
 from tideline.errors import FatalError, SettingsError
-from tideline.run_form import handed_over, run_request
+from tideline.run_form import handed_over, handed_over_by_each, run_request
 
 pytestmark = pytest.mark.airflow
 
@@ -55,3 +55,8 @@ def test_what_was_handed_over_is_handed_on_and_nothing_is_an_error() -> None:
     assert handed_over({}) == {}
     with pytest.raises(FatalError, match="left nothing"):
         handed_over(None)
+
+
+def test_what_tasks_left_that_are_no_more_is_not_handed_on() -> None:
+    assert handed_over_by_each(["new", "old", "old"], 1) == ["new"]
+    assert handed_over_by_each(["one"], 2) == ["one"]
