@@ -131,15 +131,11 @@ with DAG(
     verdict(settled := settle(loads, merged), loads, merged)
     if (dbt := SETTINGS.dbt_dir) and has_models(dbt, CATALOG):
         project = ProjectConfig(dbt, manifest_path=manifest_path(dbt), install_dbt_deps=False)
-        # Cosmos's own path type imports every provider, 2 s
-        project.manifest_path = HourlyManifest(manifest_path(dbt))
-        watches = SETTINGS.dbt_mode == "watcher"
+        project.manifest_path = HourlyManifest(manifest_path(dbt))  # Cosmos's own imports every provider
         # a model for itself: what dbt would write about the whole project is read by nobody
-        how: dict[str, Any] = (
-            {"deferrable": False, "poke_interval": 2}
-            if watches
-            else {"dbt_cmd_global_flags": ["--no-write-json"]}
-        )
+        how: dict[str, Any] = {"dbt_cmd_global_flags": ["--no-write-json"]}
+        if watches := SETTINGS.dbt_mode == "watcher":
+            how = {"deferrable": False, "poke_interval": 2}
         # Cosmos collects garbage after each call of dbt: half its time, were it not spared what is loaded
         how |= {"full_refresh": "{{ params.full_refresh }}", "pre_execute": lambda _: gc.freeze()}
         settled >> DbtTaskGroup(
@@ -158,3 +154,6 @@ with DAG(
             ),
             operator_args=how,
         )
+        if watches:  # a retry of the build only skips it, and would wait for slots that its watchers keep
+            build, done = (dag.get_task(f"models.dbt_producer_watcher{end}") for end in ("", "_done"))
+            build.retries, done.trigger_rule = 0, TriggerRule.ALL_DONE

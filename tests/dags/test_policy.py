@@ -368,6 +368,17 @@ def test_the_watcher_waits_for_no_nightly_test(tagged):
             assert producer.tests_per_model[task.model_unique_id], task
 
 
+def test_a_build_that_ends_is_over_at_once_and_decides_nothing(tagged):
+    """Its retry would do nothing but end those who wait for it; they keep the slots that it would need."""
+    mode, tasks, _ = tagged
+    if mode == "watcher":
+        (producer,) = (task for task in tasks if task.task_id.endswith("dbt_producer_watcher"))
+        done = producer.dag.get_task(f"{producer.task_id}_done")
+        assert (producer.retries, done.trigger_rule) == (0, "all_done")
+        assert {task.retries for task in tasks} == {0, 3}
+        assert done.downstream_task_ids == set()
+
+
 def test_plugins_folder_holds_airflow_plugins_only():
     for path in (ROOT / "plugins").rglob("*.py"):
         assert "AirflowPlugin" in path.read_text(), path
