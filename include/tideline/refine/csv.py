@@ -5,6 +5,9 @@ more loosely than `tideline.refine.csv_values` says, are read one by one (`tidel
 result is the same as if all were. The work overlaps: inflating and splitting in a thread of their own,
 parsing in two, where there are cores for them, encoding in the writer's.
 
+An object that begins with a UTF-8 byte order mark is UTF-8, whatever the dialect says: in a one-byte encoding
+each of its letters beyond ASCII would be two others, and nothing would look wrong.
+
 The header decides which field is which column: their order is free. A nullable column that is missing is NULL
 in all rows and reported as drift, so that objects older than the column can be replayed. One that is required
 or only spelt otherwise, an empty or doubled name is a `ContractError`; an undeclared column goes to `_extra`
@@ -76,7 +79,8 @@ def decode_csv(
     """
     place = place_of(dataset, part)
     marks = Marks(ord(dataset.dialect.delimiter), ord(dataset.dialect.quote))
-    chunks = inflate.plain_chunks(stream, place, limits.inflate)
+    is_marked, chunks = csv_blocks.without_mark(inflate.plain_chunks(stream, place, limits.inflate))
+    dataset = _in_utf8(dataset) if is_marked else dataset
     with closing(prefetch(split_blocks(chunks, marks, limits.blocks), _AHEAD)) as blocks:
         header, rest = _take_header(blocks, marks, place)
         if rest is None:
@@ -86,6 +90,11 @@ def decode_csv(
         yield decoder.number(decoder.read(rest))
         with closing(_reads(decoder, blocks, len(dataset.columns), limits.blocks)) as reads:
             yield from map(decoder.number, reads)
+
+
+def _in_utf8(dataset: CsvDataset) -> CsvDataset:
+    """The dataset as an object has it that says by its first bytes that it is UTF-8."""
+    return dataset.model_copy(update={"dialect": dataset.dialect.model_copy(update={"encoding": "utf-8"})})
 
 
 def _reads(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,12 +69,18 @@ def limits_for(columns: int) -> BlockLimits:
     return BlockLimits(max(DEFAULT_LIMITS.block_bytes, min(wanted, _MOST_BYTES)))
 
 
+def without_mark(chunks: Iterator[bytes]) -> tuple[bool, Iterator[bytes]]:
+    """Whether the bytes begin with a UTF-8 byte order mark, and the bytes without it."""
+    data, tail, _ = _gather(b"", chunks, len(BOM))
+    head = data + tail
+    return head.startswith(BOM), chain(filter(None, [head.removeprefix(BOM)]), chunks)
+
+
 def split_blocks(
     chunks: Iterator[bytes], marks: Marks, limits: BlockLimits = DEFAULT_LIMITS
 ) -> Generator[Block, None, None]:
-    """Blocks in order. A UTF-8 byte order mark at the very beginning is left out."""
-    data, tail, ended = _gather(b"", chunks, max(limits.block_bytes, len(BOM)))
-    data = data.removeprefix(BOM)
+    """Blocks in order."""
+    data, tail, ended = _gather(b"", chunks, limits.block_bytes)
     line = 1
     while data:
         found = _first_block(data, line, marks, limits, final=ended)

@@ -149,6 +149,11 @@ def test_another_quote_leaves_double_quotes_alone(csv_dataset: Make, decode: Dec
     assert decode(dataset, b"id,name\n1,5\" pipe\n2,'it''s'\n").values("name") == ['5" pipe', "it's"]
 
 
+def members_of_a_byte(body: bytes) -> bytes:
+    """A gzip stream as of a writer that flushes after each byte."""
+    return b"".join(gzip.compress(body[at : at + 1]) for at in range(len(body)))
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 def test_encodings(csv_dataset: Make, decode: Decode, encoding: str) -> None:
     columns = {"id": "int64", "size": {"type": "string", "field": "größe"}}
@@ -156,6 +161,20 @@ def test_encodings(csv_dataset: Make, decode: Decode, encoding: str) -> None:
     found = decode(dataset, "id,größe\n1,é\n2,plain\nx,ü\n".encode(encoding))
     assert found.values("size") == ["é", "plain"]
     assert found.rejects[0].raw == "x,ü".encode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, members_of_a_byte], ids=["plain", "gzip", "members"])
+def test_an_object_with_a_byte_order_mark_is_utf_8_whatever_is_declared(
+    csv_dataset: Make, decode: Decode, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    columns = {"id": "int64", "size": {"type": "string", "field": "größe"}}
+    dataset = csv_dataset(columns, dialect=CsvDialect(encoding=encoding))
+    found = decode(
+        dataset, pack("\ufeffid,größe\n1,Müller €\nx,ü\n3,\udcff\n".encode(errors="surrogateescape"))
+    )
+    assert found.values("size") == ["Müller €"]
+    assert found.reasons == [(2, "bad_number", "id"), (3, "bad_utf8", "")]
 
 
 def test_bytes_that_the_encoding_does_not_have_are_refused(csv_dataset: Make, decode: Decode) -> None:

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tideline.refine.csv_blocks import EVIDENCE_BYTES, Block, BlockLimits, limits_for, split_blocks
+from tideline.refine.csv_blocks import (
+    EVIDENCE_BYTES,
+    Block,
+    BlockLimits,
+    limits_for,
+    split_blocks,
+    without_mark,
+)
 from tideline.refine.csv_frame import Marks, frame, is_tidy
 
 if TYPE_CHECKING:
@@ -56,13 +63,20 @@ def test_blocks_say_what_they_hold(data: bytes, size: int, block: int) -> None:
 
 def test_nothing_gives_no_block() -> None:
     assert blocks_of(b"") == []
-    assert blocks_of(b"\xef\xbb\xbf") == []
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_the_byte_order_mark_is_left_out_at_the_beginning_only(size: int) -> None:
-    data = b"\xef\xbb\xbfa,b\n\xef\xbb\xbfc,d\n"
-    assert b"".join(block.data for block in blocks_of(data, size=size)) == b"a,b\n\xef\xbb\xbfc,d\n"
+@pytest.mark.parametrize("rest", [b"", b"\n", b"a,b\n\xef\xbb\xbfc,d\n", b"\xef\xbb\xbfa,b\n"])
+def test_the_byte_order_mark_is_left_out_at_the_beginning_only(rest: bytes, size: int) -> None:
+    is_marked, chunks = without_mark(pieces(b"\xef\xbb\xbf" + rest, size))
+    assert (is_marked, b"".join(chunks)) == (True, rest)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb", b"\n\n", b"a\n\xef\xbb\xbfb"])
+def test_without_a_byte_order_mark_everything_is_there(data: bytes, size: int) -> None:
+    is_marked, chunks = without_mark(pieces(data, size))
+    assert (is_marked, b"".join(chunks)) == (False, data)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
