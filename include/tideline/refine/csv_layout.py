@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unicodedata import category, normalize
 
 from tideline.errors import ContractError
 from tideline.refine.csv_exact import split_record
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from tideline.refine.place import Place
 
 _SHOWN = 60
+_FORMAT = "Cf"
+"""Unicode's category of characters without width, such as the zero width space and the byte order mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +130,24 @@ def _check_missing(names: list[str], members: tuple[Field, ...], place: Place) -
 
 
 def _similar(undeclared: list[str], absent: list[Field]) -> dict[str, str]:
-    """Absent field → the undeclared name in the file that differs from it by case or blanks alone."""
-    close = {name.strip().lower(): name for name in undeclared}
-    found = {member.column.field: close.get(member.column.field.strip().lower()) for member in absent}
+    """Absent field → the undeclared name in the file that differs from it by case or by what nobody sees."""
+    close = {_visible(name).casefold(): name for name in undeclared}
+    found = {member.column.field: close.get(_visible(member.column.field).casefold()) for member in absent}
     return {field: name for field, name in found.items() if name is not None}
+
+
+def _visible(name: str) -> str:
+    """What is seen of a name: letters in one Unicode form, all blanks one space, nothing without width."""
+    shown = (character for character in normalize("NFC", name) if category(character) != _FORMAT)
+    return " ".join("".join(shown).split())
 
 
 def _remedy(similar: dict[str, str], *, whole: bool) -> str:
     for field, name in similar.items():
-        return f"the file spells {field!r} as {name!r}: give the column `field: {name!r}` in the catalog"
+        # As YAML reads it; in escapes where it looks just like what is declared.
+        looks_the_same = not name.isascii() and _visible(field) == _visible(name)
+        spelt = json.dumps(name) if looks_the_same else repr(name)
+        return f"the file spells {field!r} as {spelt}: give the column `field: {spelt}` in the catalog"
     if whole:
         return (
             "check that the first record is a header, and that delimiter and encoding are as in the dialect"

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tideline.catalog.model import CsvDialect
 from tideline.errors import ContractError
@@ -97,6 +98,28 @@ def test_headers_that_do_not_fit(
     assert remedy in str(error.remedy) or remedy in error.message
     assert (error.source, error.dataset) == ("shop", "items")
     assert error.place == "items/0.csv, landed as s3://raw/part-00000.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "spelt"),
+    [
+        ("gro\u0308ße in cm", '"gro\\u0308\\u00dfe in cm"'),
+        ("größe\u00a0in cm", '"gr\\u00f6\\u00dfe\\u00a0in cm"'),
+        ("\u200bgröße in cm", '"\\u200bgr\\u00f6\\u00dfe in cm"'),
+        ("größe  in cm", '"gr\\u00f6\\u00dfe  in cm"'),
+        ("GRO\u0308SSE in cm", "'GRO\u0308SSE in cm'"),
+    ],
+)
+def test_a_header_that_only_looks_like_the_declared_one_is_named(
+    csv_dataset: Make, decode: Decode, name: str, spelt: str
+) -> None:
+    """As an undeclared one it would make the column NULL in each row, also where it was not."""
+    dataset = csv_dataset({"id": "int64", "size": {"type": "string", "field": "größe in cm"}})
+    with pytest.raises(ContractError, match="lacks declared columns: 'größe in cm'") as caught:
+        decode(dataset, f"id,{name}\n1,a\n".encode())
+    assert f"`field: {spelt}`" in str(caught.value.remedy)
+    assert yaml.safe_load(spelt) == name
+    assert decode(dataset, f"id,größe in cm,{name}\n1,a,b\n".encode()).values("size") == ["a"]
 
 
 OLDER = {"id": "int64", "price": "numeric(12, 2)", "name": "string", "seen_at": "timestamp", "tag": "json"}
