@@ -46,7 +46,7 @@ class HttpSession:
 
     Args:
         base_url: Scheme, host and path that requests are relative to. User and password in it serve as
-            `auth`.
+            `auth`; its query, such as a key, is sent with each request to that host, and shown nowhere.
         headers: Sent with each request, such as an API key. They and `auth` never leave the API's own host.
         auth: User and password for basic authentication.
         deadline_seconds: How long one request may take with all its retries and redirects.
@@ -76,7 +76,8 @@ class HttpSession:
         read_seconds: float = READ_SECONDS,
         body_limit_bytes: int = BODY_LIMIT_BYTES,
     ) -> None:
-        self.base_url, user = urls.without_user(base_url)
+        bare, user = urls.without_user(base_url)
+        self.base_url, self.query = urls.apart(bare)
         self._headers = _request_headers(headers or {}, auth or user)
         self._is_private = bool(headers or auth or user)
         self._patience = patience.within(deadline_seconds)
@@ -89,11 +90,11 @@ class HttpSession:
         self._pools.close()
 
     def url_of(self, path: str, parameters: Mapping[str, str] | None = None) -> str:
-        """The absolute URL of a path of this API, with query parameters added to the API's and the path's."""
+        """The absolute URL of a path of this API, with query parameters added to the path's."""
         base, (way, _, own) = urlsplit(self.base_url), path.partition("?")
         joined = f"{base.path.rstrip('/')}/{way.lstrip('/')}" if way else base.path
-        query = "&".join(text for text in (base.query, own, urlencode(parameters or {})) if text)
-        return urlunsplit(base._replace(path=joined, query=query, fragment=""))
+        query = "&".join(text for text in (own, urlencode(parameters or {})) if text)
+        return urlunsplit(base._replace(path=joined, query=query))
 
     def get(self, url: str, *, etag: str | None = None) -> Answer:
         """The answer at an absolute URL, whatever is in its body; see `fetch`."""
@@ -137,7 +138,7 @@ class HttpSession:
         url = urls.joined(base, target)
         here, there = urlsplit(self.base_url), urlsplit(url)
         if there.hostname == here.hostname:
-            return urlunsplit(there._replace(scheme=here.scheme, netloc=here.netloc, fragment=""))
+            return self._bare(urlunsplit(there._replace(scheme=here.scheme, netloc=here.netloc, fragment="")))
         return self._checked(base, url)
 
     def _follow(self, url: str, etag: str | None, budget: Budget) -> Answer:
@@ -147,7 +148,7 @@ class HttpSession:
                 if target is None:
                     return self._answer(url, etag, response, budget)
                 response.close()
-            url = self._checked(url, urls.joined(url, target))
+            url = self._checked(url, self._bare(urls.joined(url, target)))
         raise SourceRefusedError(
             f"more than {_MOST_REDIRECTS} redirects", place=url, remedy="correct the path in the catalog"
         )
@@ -162,6 +163,14 @@ class HttpSession:
             remedy="make that the base URL of the connection, if it is the right one",
         )
 
+    def _bare(self, url: str) -> str:
+        """The URL as it is shown: without the base URL's query."""
+        return urls.without_pairs(url, self.query) if urls.is_same_party(self.base_url, url) else url
+
+    def _complete(self, url: str) -> str:
+        """The URL as it is sent: with that query, which never leaves the API's own host."""
+        return urls.with_query(url, self.query) if urls.is_same_party(self.base_url, url) else url
+
     @contextmanager
     def _opened(self, url: str, etag: str | None, budget: Budget) -> Iterator[BaseHTTPResponse]:
         headers = {**self._headers, "If-None-Match": etag} if etag else self._headers
@@ -170,7 +179,7 @@ class HttpSession:
         with replies.speaking(url):
             response = self._pools.of(url).request(
                 "GET",
-                url,
+                self._complete(url),
                 headers=headers,
                 timeout=timeout,
                 redirect=False,

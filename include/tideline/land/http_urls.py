@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, unquote_plus, urljoin, urlsplit, urlunsplit
 
 from tideline.errors import SettingsError, SourceRefusedError
 
@@ -30,6 +30,32 @@ def without_user(url: str) -> tuple[str, tuple[str, str] | None]:
     if parts.username is None:
         return bare, None
     return bare, (unquote(parts.username), unquote(parts.password or ""))
+
+
+def apart(url: str) -> tuple[str, str]:
+    """A base URL without its query, which may be a key, and the query; a fragment is for no server."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="", fragment="")), parts.query
+
+
+def with_query(url: str, query: str) -> str:
+    """The URL with those parameters of the query before its own that it does not name itself."""
+    parts = urlsplit(url)
+    named = {_name(pair) for pair in parts.query.split("&")}
+    added = [pair for pair in query.split("&") if pair and _name(pair) not in named]
+    return urlunsplit(parts._replace(query="&".join(filter(None, [*added, parts.query]))))
+
+
+def without_pairs(url: str, query: str) -> str:
+    """The URL without the parameters that are in the query, where they have the same value."""
+    parts = urlsplit(url)
+    known = {unquote_plus(pair) for pair in query.split("&") if pair}
+    kept = [pair for pair in parts.query.split("&") if unquote_plus(pair) not in known]
+    return urlunsplit(parts._replace(query="&".join(kept)))
+
+
+def _name(pair: str) -> str:
+    return unquote_plus(pair.partition("=")[0])
 
 
 def joined(base: str, target: str) -> str:

@@ -6,6 +6,7 @@ a landed snapshot consists of. Does not know how pages follow each other, nor HT
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 from contextlib import contextmanager
@@ -171,6 +172,9 @@ def _has_no_more(dataset: HttpDataset, session: HttpSession, before: list[dict[s
 def _described(dataset: HttpDataset, session: HttpSession) -> dict[str, Any]:
     return {
         "base_url": session.base_url,
+        **(
+            {"base_query_sha256": hashlib.sha256(session.query.encode()).hexdigest()} if session.query else {}
+        ),
         "path": dataset.path,
         "parameters": dict(dataset.parameters),
         "records_at": list(dataset.records_at),

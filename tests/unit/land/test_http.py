@@ -476,12 +476,57 @@ def test_links_to_another_host_are_refused_where_credentials_would_go(make_sessi
         ("http://h/v1/", "/a/b", None, "http://h/v1/a/b"),
         ("http://h/v1", "", {"x": "1"}, "http://h/v1?x=1"),
         ("http://h", "/a?y=2", {"x": "1"}, "http://h/a?y=2&x=1"),
-        ("http://h/v1/?key=k#top", "/a", {"x": "1"}, "http://h/v1/a?key=k&x=1"),
-        ("http://h?key=k", "/a?y=2", None, "http://h/a?key=k&y=2"),
+        ("http://h/v1/?key=k#top", "/a", {"x": "1"}, "http://h/v1/a?x=1"),
+        ("http://h?key=k", "/a?y=2", None, "http://h/a?y=2"),
     ],
 )
 def test_urls_are_joined(make_session, base, path, parameters, url):
     assert make_session(base).url_of(path, parameters) == url
+
+
+@pytest.mark.parametrize(
+    ("query", "url", "sent"),
+    [
+        ("key=k", "/a", "/a?key=k"),
+        ("key=k&v=2", "/a?x=1", "/a?key=k&v=2&x=1"),
+        ("key=k%20&v=2", "/a?v=3&x", "/a?key=k%20&v=3&x"),
+        ("key=k", "/a?key=mine", "/a?key=mine"),
+    ],
+)
+def test_the_query_of_the_base_url_is_sent_and_not_shown(make_session, site, reply, query, url, sent):
+    session = make_session(f"{site.url}/v1?{query}")
+    site.script = [reply([])]
+
+    answer = session.get(site.url + url)
+
+    assert (session.base_url, answer.url) == (f"{site.url}/v1", site.url + url)
+    assert site.requests[0][0] == sent
+
+
+def test_the_query_of_the_base_url_is_in_no_error(make_session, site, reply):
+    session = make_session(f"{site.url}?key=s3cret")
+    for status in (401, 404):
+        site.script = [reply(status=status)]
+        with pytest.raises(SourceRefusedError) as caught:
+            session.get(session.url_of("/a"))
+        assert "s3cret" not in str(caught.value)
+
+
+def test_the_query_of_the_base_url_goes_along_links_and_redirects_of_its_own_host_only(
+    make_session, site, reply
+):
+    session = make_session(f"{site.url}?key=k+1")
+    page = session.link(f"{site.url}/a", "?page=2")
+    assert page == session.link(f"{site.url}/a", "/a?key=k%201&page=2") == f"{site.url}/a?page=2"
+
+    elsewhere = site.url.replace("127.0.0.1", "localhost")
+    site.script = [
+        reply(status=302, headers={"Location": "/b?key=k+1"}),
+        reply(status=302, headers={"Location": f"{elsewhere}/c"}),
+        reply([]),
+    ]
+    assert session.get(page).url == f"{elsewhere}/c"
+    assert [path for path, _ in site.requests] == ["/a?key=k+1&page=2", "/b?key=k+1", "/c"]
 
 
 def test_a_user_in_the_url_serves_as_credentials_and_is_not_shown(make_session, site, reply):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -935,6 +936,22 @@ def test_a_previous_manifest_that_does_not_fit_is_not_used(landing, listing, sit
 
     assert not second.unchanged
     assert not any("if-none-match" in sent for _, sent in site.requests)
+
+
+def test_a_key_in_the_base_url_is_not_in_the_lake(landing, listing, site, store, patience):
+    """A manifest says what was asked for; who can read the lake need not be able to ask."""
+    listing(rows(25), etag=True)
+    with (
+        closing(HttpSession(site.url + "?key=s3cret", patience=patience)) as session,
+        closing(HttpSession(site.url + "?key=another", patience=patience)) as another,
+    ):
+        first, uri = landing(session=session)
+        again, _ = landing(session=session, previous=first)
+        other, _ = landing(session=another, previous=first)
+
+    assert all("key=" in path for path, _ in site.requests)
+    assert b"s3cret" not in store.read(store.key_of(uri))
+    assert (first.records, again.unchanged, other.unchanged) == (25, True, False)
 
 
 @pytest.mark.parametrize(
