@@ -69,6 +69,11 @@ class S3Store(WriteOnceStore):
 
     @cached_property
     def _client(self) -> S3Client:
+        client = self._made_or_given()
+        client.meta.events.register_last("before-call.s3", _ask_no_leave, unique_id="tideline-ask-no-leave")
+        return client
+
+    def _made_or_given(self) -> S3Client:
         if self._given is None:
             import boto3
 
@@ -185,6 +190,15 @@ class S3Store(WriteOnceStore):
         if trouble is Trouble.UNAVAILABLE:
             return StoreUnavailableError(f"{trouble.value}: {error}", place=place, remedy=_REMEDIES[trouble])
         return SettingsError(f"{trouble.value}: {error}", place=place, remedy=_REMEDIES[trouble])
+
+
+def _ask_no_leave(params: dict[str, Any], **_: object) -> None:
+    """Send bodies without `Expect: 100-continue`.
+
+    Where a connection ends within the `100 Continue`, botocore reads its end for ever, at full speed and past
+    every time-out. It costs a way there and back too, and a second where a proxy keeps the answer to itself.
+    """
+    params["headers"].pop("Expect", None)
 
 
 class _Body:

@@ -25,6 +25,24 @@ def uploads_left(client, bucket):
     return client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
 
 
+def test_a_body_is_sent_without_asking_for_leave(s3_store, s3_client):
+    """botocore never comes back from an answer that is cut: it reads the end of the connection for ever."""
+    asked = []
+
+    def look(request, **_):
+        asked.append((request.method, "Expect" in request.headers))
+
+    s3_client.meta.events.register("before-send.s3", look)
+    try:
+        s3_store.put("small", b"body")
+        s3_store.put("empty", b"")
+        s3_store.put_file("large", io.BytesIO(LARGE))
+    finally:
+        s3_client.meta.events.unregister("before-send.s3", look)
+    assert [method for method, _ in asked].count("PUT") == 4
+    assert not any(has_asked for _, has_asked in asked)
+
+
 @pytest.mark.parametrize("action", [503, "refuse", "lose"])
 @pytest.mark.parametrize(
     ("method", "pattern"),
