@@ -35,13 +35,13 @@ _LAST = re.compile("(is)?last(page)?|done|isend|endofstream")
 _CURSOR = re.compile("cursor|after(cursor|url)?")
 _OFFSET = re.compile("offset")
 _TOTAL = re.compile(
-    f"count|total(count|size|({_THINGS})(count)?)?|({_THINGS})count|num(ber)?(of)?({_THINGS})"
-    "|numfound|found|nbhits|numbermatched|recordsfiltered|contentrange"
+    f"count|total(count|size|found|({_THINGS})(count)?)?|({_THINGS})count|num(ber)?(of)?({_THINGS})"
+    "|numfound|found|hits|nbhits|estimatedtotalhits|numbermatched|records(total|filtered)|contentrange"
 )
 _PAGES = re.compile("pages|totalpages|pages?count|num(ber)?(of)?pages|nbpages|lastpage")
 _HOLDERS = re.compile(
     "meta|metadata|paging|pagination|pages?|pageinfo|pagecontext|links?|cursors?|info|resultinfo|resultset"
-    "|records|responsemetadata|additionaldata"
+    "|records|results?|responsemetadata|additionaldata"
 )
 """Objects that hold such keys, and lists of links."""
 _CONTENT_RANGE = re.compile(r"(?!bytes\b)[^/]*/\s*(\d+)\s*", re.IGNORECASE)

@@ -63,6 +63,12 @@ def said(envelope=None, headers=None, unrelated=()):
         ({"numberMatched": 9, "numberReturned": 3}, {"total": "numberMatched: 9"}),
         ({"metadata": {"resultset": {"count": 9}}}, {"total": "metadata.resultset.count: 9"}),
         ({"found": 9, "out_of": 100}, {"total": "found: 9"}),
+        # openFDA, SmartRecruiters, the New York Times, Meilisearch, DataTables
+        ({"meta": {"results": {"skip": 0, "limit": 1, "total": 882}}}, {"total": "meta.results.total: 882"}),
+        ({"limit": 10, "offset": 0, "totalFound": "47"}, {"total": "totalFound: 47"}),
+        ({"meta": {"hits": 8000, "offset": 0, "time": 24}}, {"total": "meta.hits: 8000"}),
+        ({"estimatedTotalHits": 976}, {"total": "estimatedTotalHits: 976"}),
+        ({"draw": 1, "recordsTotal": 57}, {"total": "recordsTotal: 57"}),
     ],
 )
 def test_what_says_that_there_is_more_is_found(envelope, found):
@@ -86,6 +92,7 @@ def test_what_says_that_there_is_more_is_found(envelope, found):
         {"order": {"total": 900, "next": "x", "last": False}},
         {"meta": {"meta": {"meta": {"meta": {"has_more": True}}}}},
         {"nextSyncToken": "x", "subtotal": 9, "accounts": 9},
+        {"results": [{"total": 9}, {"count": 9}], "hits": {"relation": "eq"}},
     ],
 )
 def test_what_says_nothing_or_the_contrary_is_passed_over(envelope):
