@@ -22,7 +22,13 @@ from tideline.connection_fields import (
     check_hosts,
     headers_of,
 )
-from tideline.errors import SettingsError, StoreUnavailableError, TidelineError, WarehouseUnavailableError
+from tideline.errors import (
+    SettingsError,
+    SourceUnavailableError,
+    StoreUnavailableError,
+    TidelineError,
+    WarehouseUnavailableError,
+)
 from tideline.pipeline import Deployment
 
 if TYPE_CHECKING:
@@ -260,10 +266,31 @@ def _using(conn_id: str, role: str) -> Iterator[None]:
         raise _unusable(conn_id, role, error) from error
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether a server that was asked for it did not answer; DNS may know tomorrow what it does not know."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from dns.exception import DNSException
+
+    from tideline.lake.boto_errors import Trouble, trouble_of
+
+    if isinstance(error, (BotoCoreError, ClientError)):
+        return trouble_of(error) is Trouble.UNAVAILABLE
+    return isinstance(error.__cause__, DNSException)
+
+
 def _unusable(conn_id: str, role: str, error: Exception) -> TidelineError:
-    """No server was asked, but for Google's metadata server: it may be silent while a pod is young."""
+    """Some ask a server for a client: DNS for the hosts of a cluster, Amazon or Google for credentials.
+
+    Google's metadata server may be silent while a pod is young.
+    """
     from google.auth.exceptions import GoogleAuthError
 
+    if _may_pass(error):
+        return (StoreUnavailableError if conn_id == LAKE else SourceUnavailableError)(
+            f"the Airflow connection {conn_id!r} cannot be used now: {error}",
+            remedy="correct its host if it is wrong; else see whether DNS, or the service that gives its "
+            "role, answers from here; the task retries",
+        )
     if not isinstance(error, GoogleAuthError):
         return SettingsError(
             f"the Airflow connection {conn_id!r} cannot be used: {error}",

@@ -10,14 +10,23 @@ from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
+import dns.exception
+import dns.resolver
 import pytest
 from airflow.providers.google.cloud.operators.dataproc import DataprocCreateBatchOperator
 from airflow.sdk.exceptions import AirflowException
+from botocore.exceptions import ClientError, EndpointConnectionError
 from google.api_core.exceptions import Forbidden
 
 from tideline import connections
 from tideline.catalog.model import Column, CsvDataset
-from tideline.errors import SettingsError, SparkError, StoreUnavailableError, WarehouseUnavailableError
+from tideline.errors import (
+    SettingsError,
+    SourceUnavailableError,
+    SparkError,
+    StoreUnavailableError,
+    WarehouseUnavailableError,
+)
 from tideline.lake.store import DEFAULT_PATIENCE
 from tideline.settings import Settings
 from tideline.spark import submit
@@ -204,6 +213,45 @@ def test_a_connection_that_makes_no_client_is_named(
     with connections.open_deployment(Settings()) as made, pytest.raises(SettingsError, match=words) as error:
         use(made)
     assert "such as" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize(
+    "failure", [dns.exception.Timeout, dns.resolver.NoNameservers, dns.resolver.NXDOMAIN]
+)
+def test_hosts_of_a_cluster_that_dns_does_not_tell_may_be_told_later(monkeypatch: Any, failure: Any) -> None:
+    """pymongo calls each a wrong configuration; as one, the task would not be tried again."""
+
+    def resolve(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("dns.resolver.resolve", resolve)
+    fields = {"conn_type": "mongo", "host": "cluster.acme.invalid", "extra": {"srv": True}}
+    monkeypatch.setenv("AIRFLOW_CONN_TIDELINE_MONGODB", json.dumps(fields))
+    with connections.open_deployment(Settings()) as made:
+        with pytest.raises(SourceUnavailableError, match="'tideline_mongodb' cannot be used now") as error:
+            open_mongodb(made)
+        assert "DNS" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [(503, "ServiceUnavailable", StoreUnavailableError), (400, "Throttling", StoreUnavailableError),
+     (403, "AccessDenied", SettingsError), (None, "", StoreUnavailableError)],
+)  # fmt: skip
+def test_a_role_that_is_not_given_now_may_be_given_later(
+    monkeypatch: Any, status: int | None, code: str, expected: type[Exception]
+) -> None:
+    """Amazon's hook asks for the role before it makes a client."""
+
+    def call(_: object, operation: str, __: object) -> None:
+        if status is None:
+            raise EndpointConnectionError(endpoint_url="https://sts.invalid")
+        reply: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        raise ClientError(reply, operation)
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", call)
+    with pytest.raises(expected, match="'tideline_lake' cannot be used"):
+        client(monkeypatch, role_arn="arn:aws:iam::123456789012:role/reader")
 
 
 @pytest.mark.parametrize(
