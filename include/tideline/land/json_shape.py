@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _EXCERPT_CHARACTERS = 80
 _KEYS_SHOWN = 12
 _ERROR = re.compile("errors?", re.IGNORECASE)
+_SUCCESS = re.compile("(is_?)?(success(ful)?|ok)", re.IGNORECASE)
+_STATUS = re.compile("status", re.IGNORECASE)
+_FAILED = frozenset({"error", "fail", "failed", "failure"})
+"""JSend's, and what is written for them."""
 _DEEPEST = 200
 """Levels of a body that are looked at if it has more than can be read; refine takes fewer in a record."""
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}"]', re.DOTALL)
@@ -60,12 +64,14 @@ def items_in(
     around: list[dict[str, Any]] = []
     for depth, key in enumerate(records_at):
         if not isinstance(found, dict) or key not in found:
+            _check_told([*around, found], unrelated, place)
             raise _misshapen(f"an object with the key {key!r}", found, records_at[:depth], place)
         around.append({name: value for name, value in found.items() if name != key})
         found = found[key]
     if found is None and null_is_empty:
         found = []
     if not isinstance(found, list) or not (found == [] or any(isinstance(item, dict) for item in found)):
+        _check_told([*around, found], unrelated, place)
         raise _misshapen("an array of objects", found, records_at, place)
     if not found:
         _check_told(around, unrelated, place)
@@ -74,18 +80,31 @@ def items_in(
     return Items(len(found), hashlib.sha256(content).hexdigest(), tuple(around))
 
 
-def _check_told(envelopes: list[dict[str, Any]], unrelated: Collection[str], place: str) -> None:
+def _check_told(around: list[Any], unrelated: Collection[str], place: str) -> None:
     """Where there are no items and something went wrong, there may be items."""
     ignored = frozenset(name.lower() for name in unrelated)
+    envelopes = (envelope for envelope in around if isinstance(envelope, dict))
     for name, value in ((name, value) for envelope in envelopes for name, value in envelope.items()):
-        if _ERROR.fullmatch(name) and name.lower() not in ignored and not is_nothing(value):
-            said = json.dumps(value[:_EXCERPT_CHARACTERS]) if isinstance(value, str) else "…"
+        if name.lower() not in ignored and _tells_an_error(name, value):
+            said = json.dumps(value[:_EXCERPT_CHARACTERS]) if isinstance(value, str) else _shown(value)
             raise SourceUnavailableError(
                 f"the body has no items and tells an error ({name}: {said})",
                 place=place,
                 remedy=f"open the URL if it does not pass; if {name} says something else, "
                 f"set unrelated_keys: [{name}] in the catalog",
             )
+
+
+def _tells_an_error(name: str, value: object) -> bool:
+    if _SUCCESS.fullmatch(name):
+        return value is False or (isinstance(value, str) and value.lower() == "false")
+    if _STATUS.fullmatch(name):
+        return isinstance(value, str) and value.lower() in _FAILED
+    return bool(_ERROR.fullmatch(name)) and not is_nothing(value)
+
+
+def _shown(value: object) -> str:
+    return "false" if value is False else "…"
 
 
 def _check_once(body: bytes, records_at: tuple[str, ...], place: str) -> None:

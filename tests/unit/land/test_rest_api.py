@@ -239,6 +239,19 @@ def test_nothing_for_items_ends_a_listing_unless_an_error_is_told(landing, site,
     assert landing(posts(records_at=("rows",), unrelated_keys=("error",)))[0].records == 10
 
 
+@pytest.mark.parametrize("page", [{"error": "rate limited"}, {"success": False, "data": {}}])
+def test_an_error_in_place_of_the_page_after_a_short_one_is_no_end(
+    landing, listing, reply, page, assert_nothing_committed
+):
+    """A server that caps the page size has most of its rows behind it."""
+    capped = listing(rows(23), cap=5)
+    capped.site.answer = lambda path, sent: reply(page) if "_page=2" in path else capped(path, sent)
+
+    with pytest.raises(SourceUnavailableError, match="no items and tells an error"):
+        landing()
+    assert_nothing_committed()
+
+
 @pytest.mark.parametrize("paging", [None, {"size": 10}])
 @pytest.mark.parametrize("first", ["204", "null"])
 def test_a_first_page_must_be_an_array(landing, site, reply, first, paging, assert_nothing_committed):
