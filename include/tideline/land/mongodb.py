@@ -17,6 +17,7 @@ from pymongo.read_concern import ReadConcern
 from tideline.errors import SourceRefusedError
 from tideline.land.ahead import ReadAhead
 from tideline.land.framing import DocumentStream
+from tideline.land.memory import keep_for_replies
 from tideline.land.mongo_counts import Probe
 from tideline.land.mongo_errors import place_of, speaking
 from tideline.land.mongo_ranges import within
@@ -60,6 +61,7 @@ def land(request: LandRequest[MongoDataset], client: MongoClient[Any], store: St
         SourceChangedError: The scan gave another number of documents than the server counts.
         SettingsError: The connection is malformed.
     """
+    keep_for_replies()
     dataset = request.dataset
     attempt = request.begin()
     criteria = within(request.part, window_filter(dataset, request.window, attempt.extracted_at))
