@@ -13,7 +13,8 @@ import tempfile
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from tideline.errors import IntegrityError
+from tideline.catalog.loader import fingerprint
+from tideline.errors import IntegrityError, WarehouseRefusedError
 from tideline.lake.scratch import on_disk
 from tideline.lake.store import here
 from tideline.warehouse.names import load_table
@@ -40,6 +41,10 @@ MOST_URIS = 10_000
 """That a load job of BigQuery takes."""
 _SPARE_STEPS = 3
 """Jobs beyond one for each part: an interrupted load may have to begin again."""
+_REFINE_AGAIN = (
+    "the catalog's declaration has changed since these rows were refined, and has perhaps other columns: "
+    "refine the window again (in Airflow, clear refine with what is downstream), or leave it to the next run"
+)
 
 
 def fill(
@@ -75,7 +80,12 @@ def fill(
         if rows not in ends:
             log.warning("%s holds %d rows, which is no whole number of parts; loading anew", table, rows)
         whole = ends.index(rows) if rows in ends else 0
-        _load_next(dataset, parts, whole, table, fields, load_id, processed, warehouse)
+        try:
+            _load_next(dataset, parts, whole, table, fields, load_id, processed, warehouse)
+        except WarehouseRefusedError as error:
+            if manifest.catalog_fingerprint != fingerprint(dataset):
+                error.source, error.dataset, error.remedy = dataset.source, dataset.name, _REFINE_AGAIN
+            raise
     raise IntegrityError(
         f"the load table holds {warehouse.count(table)} rows, the manifest has {ends[-1]}",
         source=dataset.source,

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from tideline.errors import IntegrityError, SchemaEvolutionError
+from tideline.errors import IntegrityError, SchemaEvolutionError, WarehouseRefusedError
 from tideline.lake import manifest as manifests
 from tideline.merge import merge as merging
 from tideline.merge.merge import ensure_target, merge
@@ -501,6 +501,16 @@ def test_illegal_change_stops_the_merge_and_nothing_is_loaded(kit, lake, run, th
     other = kit.mongo(columns=kit.columns(id="int64", note="int64", updated_at="timestamp"))
     with pytest.raises(SchemaEvolutionError, match="CREATE OR REPLACE TABLE"):
         run(other, lake.refined(other, [{"id": 1, "note": 5}]))
+    assert things() == [(1, "a")]
+
+
+def test_rows_that_were_refined_under_another_catalog_say_so(kit, lake, run, things):
+    """The catalog lost a column between a run's refine and its merge."""
+    run(kit.mongo(), lake.refined(kit.mongo(), [{"id": 1, "note": "a"}]))
+    refined = lake.refined(kit.mongo(), [{"id": 1, "note": "b"}])
+    less = kit.mongo(columns=kit.columns(id="int64", updated_at="timestamp"))
+    with pytest.raises(WarehouseRefusedError, match=r"changed since these rows were refined.*clear refine"):
+        run(less, refined)
     assert things() == [(1, "a")]
 
 
