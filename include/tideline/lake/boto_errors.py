@@ -66,6 +66,10 @@ _TRANSIENT_STATUS = frozenset({408, 409, 425, 429})
 _NEVER = 501
 """What a server says of a header that it does not know, such as the condition of a write."""
 
+_NOT_OURS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
+"""OpenSSL's names for a certificate that is not trusted, and for a server that speaks no TLS. Any other error
+of TLS may pass: a connection that is cut is one."""
+
 _TRANSIENT = (
     boto.ConnectionError,
     boto.HTTPClientError,
@@ -115,7 +119,7 @@ def trouble_of(error: Exception) -> Trouble:
     """What one of `FAILURES` calls for; a code that nobody knows is judged by its HTTP status."""
     if isinstance(error, ClientError):
         return _of_reply(error)
-    if isinstance(error, boto.SSLError):
+    if isinstance(error, boto.SSLError) and any(reason in str(error) for reason in _NOT_OURS):
         return Trouble.SETTINGS
     return Trouble.UNAVAILABLE if isinstance(error, _TRANSIENT) else Trouble.SETTINGS
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import io
 import logging
 import random
+import socketserver
+import ssl
+import threading
+from contextlib import closing
 from http.client import IncompleteRead
 
+import boto3
 import pytest
 from botocore import exceptions as boto
+from botocore.config import Config
 from botocore.exceptions import ClientError
+from certificates import self_signed
 from urllib3.exceptions import ProtocolError
 
 from tideline.errors import AlreadyExistsError, IntegrityError, SettingsError, StoreUnavailableError
@@ -212,7 +219,9 @@ def reply(code, status=400):
         (ClientError({}, "Op"), Trouble.REFUSED),
         (boto.EndpointConnectionError(endpoint_url="u"), Trouble.UNAVAILABLE),
         (boto.ReadTimeoutError(endpoint_url="u"), Trouble.UNAVAILABLE),
-        (boto.SSLError(endpoint_url="u", error="certificate"), Trouble.SETTINGS),
+        (boto.SSLError(endpoint_url="u", error="[SSL: CERTIFICATE_VERIFY_FAILED] x"), Trouble.SETTINGS),
+        (boto.SSLError(endpoint_url="u", error="[SSL: WRONG_VERSION_NUMBER] x"), Trouble.SETTINGS),
+        (boto.SSLError(endpoint_url="u", error="EOF occurred in violation of protocol"), Trouble.UNAVAILABLE),
         (boto.NoCredentialsError(), Trouble.SETTINGS),
         (boto.ParamValidationError(report="bad bucket"), Trouble.SETTINGS),
         (ProtocolError("reset"), Trouble.UNAVAILABLE),
@@ -223,6 +232,38 @@ def reply(code, status=400):
 )
 def test_what_botos_exceptions_mean(error, trouble):
     assert trouble_of(error) is trouble
+
+
+@pytest.fixture
+def cutting(tmp_path):
+    """The URL of a TLS server that closes each connection within the request, and its certificate's file."""
+    certificate = tmp_path / "server.pem"
+    certificate.write_bytes(self_signed())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    class Cut(socketserver.BaseRequestHandler):
+        def handle(self):
+            with context.wrap_socket(self.request, server_side=True) as connection:
+                connection.recv(1 << 10)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Cut) as server:
+        server.handle_error = lambda *_: None
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"https://127.0.0.1:{server.server_address[1]}", str(certificate)
+        server.shutdown()
+
+
+@pytest.mark.parametrize("body", [b"small", LARGE[:CHUNK_BYTES]], ids=["small", "large"])
+def test_a_connection_that_is_cut_is_asked_again_under_tls_too(cutting, patience, naps, body):
+    url, certificate = cutting
+    config = Config(retries={"total_max_attempts": 1}, proxies={}, s3={"addressing_style": "path"})
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=url, verify=certificate, config=config, **keys)
+
+    with closing(client), pytest.raises(StoreUnavailableError):
+        S3Store("s3://bucket", client, patience=patience).put("k", body)
+    assert len(naps) == 3
 
 
 def test_a_measured_body_gives_whole_chunks_and_counts_them():
