@@ -129,7 +129,7 @@ class BsonDecoder:
 
     def _split(self, data: bytes, bounds: list[int], base_offset: int) -> Iterator[Decoded]:
         first = bounds[0]
-        here = [bound - first for bound in bounds]
+        here = [bound - first for bound in bounds] if first else bounds
         try:
             yield self._documents.decode(data[first : bounds[-1]], here, base_offset + first)
         except BatchTooLargeError:

@@ -77,6 +77,21 @@ def test_bytes_after_the_last_whole_document_are_one_reject():
     assert [reject.reason for reject in native.rejects] == ["truncated"]
 
 
+@pytest.mark.parametrize("length", range(1, 20))
+def test_names_that_differ_in_one_letter_are_told_apart(length):
+    """Names are compared by their first and last eight bytes; here each of their letters is another once."""
+    name = "abcdefghijklmnopqrst"[:length]
+    others = [name[:place] + "X" + name[place + 1 :] for place in range(length)]
+    names = [name, *others, name[:-1] or "Y", f"{name}Z"]
+    documents = [{"_id": number, each: number} for number, each in enumerate(names)]
+    documents += [{"_id": 100, **dict.fromkeys(names, 1)}, {"_id": 101, **dict.fromkeys(reversed(names), 2)}]
+    declared = dataset({"name": "x", "type": "int64", "field": name})
+    raw = b"".join(map(bson.encode, documents))
+    native, python = (BsonDecoder(declared, engine=engine).decode(raw) for engine in ("native", "python"))
+    assert_same(native, python)
+    assert native.batch.column("x").to_pylist() == [0, *[None] * (len(names) - 1), 1, 2]
+
+
 def test_a_document_that_only_the_walker_accepts_sends_the_batch_to_python(monkeypatch):
     """JSON text is counted in bytes by the one, in characters by the other."""
     for user in ("rows", "bson_native"):

@@ -181,6 +181,7 @@ pub struct Column {
     key: Box<[u8]>,
     first: u64,
     mask: u64,
+    last: [u8; WORD],
     /// Whether a row without it is refused.
     pub required: bool,
     /// Values that one item takes.
@@ -252,6 +253,7 @@ impl Column {
         };
         Column {
             source: declared.source.clone(),
+            last: key.last_chunk().copied().unwrap_or_default(),
             key: key.into(),
             first,
             mask,
@@ -262,7 +264,9 @@ impl Column {
         }
     }
 
-    /// What follows its name, if that and its zero byte stand here; one comparison of 8 bytes settles most.
+    /// What follows its name, if that and its zero byte stand here.
+    ///
+    /// Its first 8 bytes settle most; with its last 8 a name of up to 15 is compared without a call.
     #[inline(always)]
     pub fn after_key<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
         let word = bytes
@@ -271,6 +275,13 @@ impl Column {
             .unwrap_or_else(|| padded(bytes));
         if u64::from_le_bytes(word) & self.mask != self.first {
             return None;
+        }
+        if self.key.len() <= WORD {
+            return bytes.get(self.key.len()..);
+        }
+        if self.key.len() <= 2 * WORD {
+            let (head, tail) = bytes.split_at_checked(self.key.len())?;
+            return (head.last_chunk() == Some(&self.last)).then_some(tail);
         }
         bytes.strip_prefix(&*self.key)
     }

@@ -222,22 +222,25 @@ impl Decoder {
     /// What follows the last whole document is ignored; `read::cut` tells where that is.
     pub fn decode(&mut self, data: &[u8], base_offset: i64) -> Result<Option<Decoded>, ArrowError> {
         self.clear();
-        let (bounds, _) = read::cut(data, self.extras.limits.document_bytes);
-        let documents = bounds.len() - 1;
-        for (index, pair) in bounds.windows(2).enumerate() {
-            let offset = base_offset + pair[0] as i64;
-            match self.row(&data[pair[0]..pair[1]], offset) {
+        let longest = self.extras.limits.document_bytes;
+        let (mut rest, mut documents) = (data, 0);
+        while let Ok(Some((document, after))) = read::document(rest, longest) {
+            let is_alone = documents == 0 && !matches!(read::document(after, longest), Ok(Some(_)));
+            let offset = base_offset + (data.len() - rest.len()) as i64;
+            match self.row(document, offset) {
                 Ok(()) => {}
-                Err(Stop::Unfit) => self.leave(index),
-                Err(Stop::Full) if documents == 1 => self.leave(index),
+                Err(Stop::Unfit) => self.leave(documents),
+                Err(Stop::Full) if is_alone => self.leave(documents),
                 Err(Stop::Full) => return Ok(None),
             }
             let (cells, text) = (self.extras.batch_cells, self.extras.batch_text);
-            if documents > 1
-                && (cells > self.extras.limits.batch_cells || text > self.extras.limits.batch_text)
-            {
+            let is_over =
+                cells > self.extras.limits.batch_cells || text > self.extras.limits.batch_text;
+            if is_over && !is_alone {
                 return Ok(None);
             }
+            rest = after;
+            documents += 1;
         }
         let batch = self.finish()?;
         let (left, drift) = (take(&mut self.left), self.drift.take());

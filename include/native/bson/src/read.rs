@@ -174,24 +174,30 @@ pub fn binary<'b>(rest: &mut &'b [u8]) -> Fit<(u8, &'b [u8])> {
     Ok((subtype, content))
 }
 
+/// The document that begins here and what follows it; `None` where it is not whole, `Unfit` where it is none.
+#[inline(always)]
+pub fn document(data: &[u8], longest: usize) -> Fit<Option<(&[u8], &[u8])>> {
+    let Some(head) = data.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let size = length(i32::from_le_bytes(*head), SMALLEST_DOCUMENT)?;
+    if size > longest {
+        return Err(Unfit);
+    }
+    Ok(data.split_at_checked(size))
+}
+
 /// Where documents begin and the last whole one ends; whether what follows it cannot be a document.
 pub fn cut(data: &[u8], longest: usize) -> (Vec<usize>, bool) {
     let mut bounds = vec![0];
-    let mut position = 0;
-    while let Some(head) = data
-        .get(position..)
-        .and_then(|rest| rest.first_chunk::<4>())
-    {
-        match length(i32::from_le_bytes(*head), SMALLEST_DOCUMENT) {
-            Ok(size) if size <= longest => {
-                if size > data.len() - position {
-                    break;
-                }
-                position += size;
-                bounds.push(position);
+    let mut rest = data;
+    loop {
+        match document(rest, longest) {
+            Ok(Some((_, after))) => {
+                rest = after;
+                bounds.push(data.len() - rest.len());
             }
-            _ => return (bounds, true),
+            found => return (bounds, found.is_err()),
         }
     }
-    (bounds, false)
 }
