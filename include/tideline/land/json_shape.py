@@ -27,6 +27,8 @@ _SUCCESS = re.compile("(is_?)?(success(ful)?|ok)", re.IGNORECASE)
 _STATUS = re.compile("status", re.IGNORECASE)
 _FAILED = frozenset({"error", "fail", "failed", "failure"})
 """JSend's, and what is written for them."""
+_SHARDS = "_shards"
+"""Elasticsearch's: how many parts of an index were asked, and of how many `failed` nothing came."""
 _DEEPEST = 200
 """Levels of a body that are looked at if it has more than can be read; refine takes fewer in a record."""
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}"]', re.DOTALL)
@@ -56,8 +58,8 @@ def items_in(
     With `null_is_empty` a null in its place is an empty array. What is under an `unrelated` key is no error.
 
     Raises:
-        SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty. Or the array is empty, and
-            an error is told beside it.
+        SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty. Or an error is told beside
+            the array: there may be more than is in it.
         ContractError: It is, but there is no array of objects at that place, or an empty one and another.
     """
     found = _parsed(body, place)
@@ -73,22 +75,24 @@ def items_in(
     if not isinstance(found, list) or not (found == [] or any(isinstance(item, dict) for item in found)):
         _check_told([*around, found], unrelated, place)
         raise _misshapen("an array of objects", found, records_at, place)
+    _check_told(around, unrelated, place, has_items=bool(found))
     if not found:
-        _check_told(around, unrelated, place)
         _check_once(body, records_at, place)
     content = _text_of(found, body) if records_at else body
     return Items(len(found), hashlib.sha256(content).hexdigest(), tuple(around))
 
 
-def _check_told(around: list[Any], unrelated: Collection[str], place: str) -> None:
-    """Where there are no items and something went wrong, there may be items."""
+def _check_told(
+    around: list[Any], unrelated: Collection[str], place: str, *, has_items: bool = False
+) -> None:
+    """Where something went wrong there may be more items than these: GraphQL answers with what it has."""
     ignored = frozenset(name.lower() for name in unrelated)
     envelopes = (envelope for envelope in around if isinstance(envelope, dict))
     for name, value in ((name, value) for envelope in envelopes for name, value in envelope.items()):
         if name.lower() not in ignored and _tells_an_error(name, value):
             said = json.dumps(value[:_EXCERPT_CHARACTERS]) if isinstance(value, str) else _shown(value)
             raise SourceUnavailableError(
-                f"the body has no items and tells an error ({name}: {said})",
+                f"the body has {'items' if has_items else 'no items'} and tells an error ({name}: {said})",
                 place=place,
                 remedy=f"open the URL if it does not pass; if {name} says something else, "
                 f"set unrelated_keys: [{name}] in the catalog",
@@ -100,6 +104,8 @@ def _tells_an_error(name: str, value: object) -> bool:
         return value is False or (isinstance(value, str) and value.lower() == "false")
     if _STATUS.fullmatch(name):
         return isinstance(value, str) and value.lower() in _FAILED
+    if name == _SHARDS:
+        return isinstance(value, dict) and not is_nothing(value.get("failed"))
     return bool(_ERROR.fullmatch(name)) and not is_nothing(value)
 
 

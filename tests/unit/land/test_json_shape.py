@@ -136,6 +136,27 @@ def test_nothing_beside_an_error_is_no_empty_listing(body):
         assert items_in(body, ("rows",), "here", null_is_empty=True, unrelated=unrelated).number == 0
 
 
+@pytest.mark.parametrize(
+    ("told", "key"),
+    [
+        (b'"errors": [{"message": "timed out", "path": ["rows", 1]}]', "errors"),
+        (b'"success": false', "success"),
+        (b'"_shards": {"total": 5, "successful": 3, "failed": 2}', "_shards"),
+    ],
+)
+def test_items_beside_an_error_are_not_taken_for_all(told, key):
+    body = b'{"rows": [{"id": 1}], %s}' % told
+    with pytest.raises(SourceUnavailableError, match=f"has items and tells an error .{key}: ") as failed:
+        items_in(body, ("rows",), "here")
+    assert f"set unrelated_keys: [{key}]" in failed.value.remedy
+    assert items_in(body, ("rows",), "here", unrelated=(key,)).number == 1
+
+
+def test_shards_that_all_answered_are_no_error():
+    body = b'{"_shards": {"total": 5, "successful": 5, "failed": 0}, "rows": [{"id": 1}]}'
+    assert items_in(body, ("rows",), "here").number == 1
+
+
 @pytest.mark.parametrize("error", [b"null", b"[]", b"{}", b'""', b"0", b"false"])
 def test_an_error_that_says_nothing_is_none(error):
     assert items_in(b'{"rows": [], "error": %s}' % error, ("rows",), "here").number == 0
