@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,6 @@ from tideline.plan import RunRequest
 from tideline.window import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from tideline.plan import Kind
 
 _KINDS: dict[str, Kind] = {"scheduled": "scheduled", "backfill": "backfill"}
@@ -67,12 +66,17 @@ def handed_over(left: Any) -> Any:  # noqa: ANN401  whatever a task leaves
     return left
 
 
-def handed_over_by_each(left: Sequence[Any], tasks: int) -> list[Any]:
+def handed_over_by_each(left: Any, tasks: int) -> list[Any]:  # noqa: ANN401  whatever tasks leave
     """What mapped tasks left, of as many as there are now.
 
-    Where a plan that is cleared gives fewer than before, Airflow keeps what the others left, at the end.
+    Where a plan that is cleared gives fewer than before, Airflow keeps what the others left, at the end. Of a
+    task group with one range it gives what that one left, in no list.
+
+    Raises:
+        FatalError: They left nothing.
     """
-    return list(left[:tasks])
+    each = handed_over(left)
+    return [each] if isinstance(each, Mapping) else list(each[:tasks])
 
 
 def _kind(run_type: object) -> Kind:

@@ -60,3 +60,10 @@ def test_what_was_handed_over_is_handed_on_and_nothing_is_an_error() -> None:
 def test_what_tasks_left_that_are_no_more_is_not_handed_on() -> None:
     assert handed_over_by_each(["new", "old", "old"], 1) == ["new"]
     assert handed_over_by_each(["one"], 2) == ["one"]
+
+
+def test_one_range_is_handed_on_as_airflow_gives_it() -> None:
+    """What a task of a mapped group left is a list only where there are more of them."""
+    assert handed_over_by_each({"records": 3}, 1) == [{"records": 3}]
+    with pytest.raises(FatalError, match="left nothing"):
+        handed_over_by_each(None, 1)
