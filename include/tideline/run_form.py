@@ -40,11 +40,11 @@ def run_request(context: Mapping[str, Any]) -> RunRequest:
         SettingsError: A window param is not an instant, or a param is none of the form's.
     """
     params = filled_form(context)
-    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    kind = _kind(context["dag_run"].run_type)
     return RunRequest(
         run_id=context["run_id"],
-        kind=_kind(context["dag_run"].run_type),
-        interval=(start, end) if start and end else None,
+        kind=kind,
+        interval=_interval(context, kind),
         datasets=tuple(params["datasets"]) or None,
         window=_override(params["window_start"], params["window_end"]),
         catch_up=bool(params["catch_up"]),
@@ -82,6 +82,21 @@ def handed_over_by_each(left: Any, tasks: int) -> list[Any]:  # noqa: ANN401  wh
 def _kind(run_type: object) -> Kind:
     """What made a run. Under a scheduler its type is an enum's member, whose `str` is not its value."""
     return _KINDS.get(str(getattr(run_type, "value", run_type)), "manual")
+
+
+def _interval(context: Mapping[str, Any], kind: Kind) -> tuple[datetime, datetime] | None:
+    """The run's data interval, if it has one; of a backfill also the hour that begins with its logical date.
+
+    A backfill takes over a run of that date, whatever made it. One that was triggered by hand has the hour
+    before the date: it is read too.
+    """
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if not start or not end:
+        return None
+    logical_date = context.get("logical_date")
+    if kind == "backfill" and logical_date:
+        return min(start, logical_date), max(end, logical_date + (end - start))
+    return start, end
 
 
 def _override(start: str | None, end: str | None) -> tuple[datetime, datetime] | None:

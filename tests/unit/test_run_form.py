@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from airflow.sdk.api.datamodels._generated import DagRunType
 
 from tideline.errors import FatalError, SettingsError
 from tideline.run_form import handed_over, handed_over_by_each, run_request
+from tideline.window import HOUR
 
 pytestmark = pytest.mark.airflow
 
@@ -27,6 +29,26 @@ pytestmark = pytest.mark.airflow
 def test_a_run_is_of_the_kind_that_made_it(run_type: Any, kind: str) -> None:
     context = run_context(SimpleNamespace(run_type=run_type, conf={}))
     assert run_request(context).kind == kind
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("run_type", "start", "interval"),
+    [
+        ("backfill", NOON, (NOON, NOON + HOUR)),
+        ("backfill", NOON - HOUR, (NOON - HOUR, NOON + HOUR)),  # taken over from a trigger by hand
+        ("manual", NOON - HOUR, (NOON - HOUR, NOON)),
+        ("scheduled", NOON, (NOON, NOON + HOUR)),
+    ],
+)
+def test_a_backfill_reads_the_hour_that_it_is_of(
+    run_type: str, start: datetime, interval: tuple[datetime, datetime]
+) -> None:
+    context = run_context(SimpleNamespace(run_type=run_type, conf={}))
+    context |= {"logical_date": NOON, "data_interval_start": start, "data_interval_end": start + HOUR}
+    assert run_request(context).interval == interval
 
 
 def run_context(dag_run: Any) -> dict[str, Any]:
