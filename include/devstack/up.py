@@ -95,6 +95,7 @@ def backfill(state: Path, interval: list[str]) -> int:
     command = ["airflow", "backfill", "create", "--dag-id", "tideline_hourly"]
     command += ["--from-date", first, "--to-date", last, "--reprocess-behavior", "completed"]
     command += ["--max-active-runs", "1"]
+    command += ["--dag-run-conf", "{}"]  # an hour that was run before would keep its own, such as datasets
     env = airflow_home.environment(state / "airflow", connections, "watcher")
     return subprocess.run([str(airflow_home.BIN / command[0]), *command[1:]], env=env, check=False).returncode
 

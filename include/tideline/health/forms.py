@@ -152,12 +152,19 @@ def _backfill(asked: Asked) -> Form:
     interval = {"start": asked.start, "end": asked.end}
     command = ["airflow", "backfill", "create", "--dag-id", "tideline_hourly"]
     command += _options(**{"from-date": asked.start, "to-date": asked.end})
-    command += ["--reprocess-behavior", "completed", "--dag-run-conf", json.dumps(conf)]
+    command += ["--reprocess-behavior", "completed", "--max-active-runs", "1"]
+    command += ["--dag-run-conf", json.dumps(conf)]
     return Form(
         title="Backfill from the source",
         dag_id="tideline_hourly",
         where="Trigger ▸ Backfill",
-        values={"From": asked.start, "To": asked.end, "Reprocess Behavior": "All Runs", **_shown(conf)},
+        values={
+            "From": asked.start,
+            "To": asked.end,
+            "Reprocess Behavior": "All Runs",
+            "Max Active Runs": "1",
+            **_shown(conf),
+        },
         conf=conf,
         commands=(
             shlex.join(["tideline", "run", *_options(dataset=asked.dataset_id, **interval)]),

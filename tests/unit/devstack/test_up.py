@@ -16,6 +16,7 @@ from devstack import run, up
 from devstack.airflow_home import UI_PORT
 from devstack.environment import past_proxies
 from devstack.process import free_port
+from devstack.stack import ENVIRONMENT_FILE
 from devstack.statelock import StateLock
 
 if TYPE_CHECKING:
@@ -165,6 +166,25 @@ def test_a_backfill_that_cannot_be_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], interval: list[str], words: str
 ) -> None:
     assert words in refused(capsys, "backfill", *interval, "--state", str(tmp_path))
+
+
+def test_a_backfill_reads_all_of_hours_that_were_run_for_some_datasets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow leaves a run that it does again its params, unless it is given others."""
+    ran: list[list[str]] = []
+
+    def run_it(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    (tmp_path / "airflow").mkdir()
+    (tmp_path / "airflow" / up.READY).touch()
+    (tmp_path / ENVIRONMENT_FILE).touch()
+    monkeypatch.setattr(subprocess, "run", run_it)
+    assert up.backfill(tmp_path, ["2026-01-31T10:00", "2026-01-31T12:00"]) == 0
+    (command,) = ran
+    assert command[command.index("--dag-run-conf") + 1] == "{}"
 
 
 def test_a_backfill_before_set_up_is_one_line(tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ def test_an_interval_is_spelt_in_utc_or_left_out():
     )
 
 
+def test_a_backfill_runs_one_hour_after_another():
+    """Hours at once would build the same models."""
+    form = form_of("backfill", Asked("a.b", **HOUR))
+    assert form.values["Max Active Runs"] == "1"
+    assert "--max-active-runs 1" in form.commands[1]
+
+
 def test_refused_rows_of_a_load_for_a_reason():
     form = form_of("refused", Asked("a.b", load="a.b:w:x", reason="bad_number"))
     assert form.conf == {"datasets": ["a.b"], "quarantined": True, "load": "a.b:w:x", "reason": "bad_number"}
