@@ -19,6 +19,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from typer.testing import CliRunner
 from worlds import World, embedded, make_world
 
+from devstack.airflow_home import BIN
 from tideline import connections, pipeline
 from tideline.catalog.loader import load_catalog
 from tideline.cli import app
@@ -40,6 +41,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 CATALOG = Path(__file__).parents[2] / "include" / "catalog"
 MONGO, CSV = "shop_mongodb.orders", "shop_s3.order_items"
+CUSTOMERS = "shop_mongodb.customers"
 ABOUT_READING = {"_extracted_at", "_raw_uri", "_raw_position", "_merged_at", "_window_id"}
 NUMBERS = count(1)
 EVERY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
@@ -434,3 +436,30 @@ def test_ranges_that_nobody_put_together_are_recovered_as_one_scheduled_load(
     assert (row["mode"], row["ranges"]) == ("scheduled", len(parts))
     assert row["landed"] == sum(each["landed"] for each in done)
     assert Ledger(alone.open_warehouse()).state()[dataset_id].high_water_mark == world.request(0).interval[1]
+
+
+@pytest.mark.airflow
+def test_airflow_hands_over_many_ranges_and_one(world: World, fresh: Deployment, tmp_path: Path) -> None:
+    split = {MONGO: {"split": {"records": 120}}, CUSTOMERS: {"split": {"records": 1_000_000}}}
+    env = {
+        **os.environ,
+        "TIDELINE_CATALOG_DIR": str(declared(tmp_path / "catalog", **split)),
+        "TIDELINE_DBT_DIR": "",
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(CATALOG.parents[1] / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+    }
+    interval = world.request(0).interval
+    assert interval
+    form = {"datasets": list(split), "catch_up": True}
+    subprocess.run([BIN / "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    command = [BIN / "airflow", "dags", "test", "tideline_hourly", format_instant(interval[1])]
+    done = subprocess.run(
+        [*command, "--conf", json.dumps(form)], env=env, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    for dataset_id in split:
+        (row,) = Ledger(fresh.open_warehouse()).history(*dataset_id.split("."))
+        assert row.refined == row.inserted > 120, dataset_id
+    assert len(table(fresh, MONGO)) > 400
