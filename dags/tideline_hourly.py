@@ -17,7 +17,7 @@ from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavi
 from tideline import settings
 from tideline.catalog.loader import load_catalog
 from tideline.catalog.models import NIGHTLY, HourlyManifest, has_models, manifest_path, profile_name
-from tideline.run_form import handed_over, handed_over_by_each
+from tideline.run_form import handed_over, handed_over_by_each, merged_by_now
 
 SETTINGS = settings.from_environment()
 CATALOG = load_catalog(SETTINGS.catalog_dir)
@@ -92,17 +92,17 @@ def merge(refined: Any, ranges: list[Any] | None = None, run_id: str | None = No
 
 
 @task(retry_policy=RETRIES, trigger_rule=TriggerRule.ALL_DONE)
-def settle(loads: dict[str, dict[str, Any]] | None, merged: list[dict[str, Any] | None]) -> list[str]:
+def settle(loads: Any, merged: list[dict[str, Any] | None], **context: Any) -> list[str]:
     """Which datasets of the run are stale; models are built on what is good all the same."""
-    return body("settle", loads, merged)
+    return body("settle", loads, merged_by_now(context, merged))
 
 
 @task(retry_policy=RETRIES, trigger_rule=TriggerRule.ALL_DONE)
-def verdict(settled: Any, loads: Any, merged: list[dict[str, Any] | None]) -> None:
+def verdict(settled: Any, loads: Any, merged: list[dict[str, Any] | None], **context: Any) -> None:
     """Be red when a dataset is not merged, beside models that were built; settle may be of an earlier try."""
     from tideline.verdict import judge
 
-    judge(settled, loads, merged, DATASETS)
+    judge(settled, loads, merged_by_now(context, merged), DATASETS)
 
 
 with DAG(

@@ -11,8 +11,11 @@ from tideline.plan import RunRequest
 from tideline.window import parse_instant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tideline.plan import Kind
 
+_NOT_DONE = ("failed", "upstream_failed", "skipped")
 _KINDS: dict[str, Kind] = {"scheduled": "scheduled", "backfill": "backfill"}
 
 
@@ -77,6 +80,20 @@ def handed_over_by_each(left: Any, tasks: int) -> list[Any]:  # noqa: ANN401  wh
     """
     each = handed_over(left)
     return [each] if isinstance(each, Mapping) else list(each[:tasks])
+
+
+def merged_by_now(
+    context: Mapping[str, Any], merged: Iterable[Mapping[str, Any] | None]
+) -> list[Mapping[str, Any]]:
+    """What merges left, but for those that the last try of the run did not come to.
+
+    Where a run is cleared, or done again by a backfill, and the source does not answer then, Airflow keeps
+    what the merge left before: it is taken away only when the task begins.
+    """
+    run_id = context["run_id"]
+    states = context["ti"].get_task_states(context["dag"].dag_id, run_ids=[run_id]).get(run_id, {})
+    left = [summary for summary in merged if summary]
+    return [summary for summary in left if states.get(f"{summary['dataset_id']}.merge") not in _NOT_DONE]
 
 
 def _kind(run_type: object) -> Kind:

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.api.datamodels._generated import DagRunType
 
 from tideline.errors import FatalError, SettingsError
-from tideline.run_form import handed_over, handed_over_by_each, run_request
+from tideline.run_form import handed_over, handed_over_by_each, merged_by_now, run_request
 from tideline.window import HOUR
 
 pytestmark = pytest.mark.airflow
@@ -89,3 +89,19 @@ def test_one_range_is_handed_on_as_airflow_gives_it() -> None:
     assert handed_over_by_each({"records": 3}, 1) == [{"records": 3}]
     with pytest.raises(FatalError, match="left nothing"):
         handed_over_by_each(None, 1)
+
+
+@pytest.mark.parametrize("state", ["failed", "upstream_failed", "skipped"])
+def test_what_a_merge_left_before_its_run_was_cleared_counts_no_more(state: str) -> None:
+    """Airflow keeps it where the merge is not begun again, and the run would be green without having read."""
+    states = {"r": {"shop.orders.merge": state, "shop.items.merge": "success"}}
+    asked: list[Any] = []
+
+    def get_task_states(*which: Any, **run: Any) -> dict[str, Any]:
+        asked.append((which, run))
+        return states
+
+    context = run_context(SimpleNamespace(conf={})) | {"ti": SimpleNamespace(get_task_states=get_task_states)}
+    orders, items = {"dataset_id": "shop.orders"}, {"dataset_id": "shop.items"}
+    assert merged_by_now(context, [orders, None, items]) == [items]
+    assert asked == [(("tideline_hourly",), {"run_ids": ["r"]})]
