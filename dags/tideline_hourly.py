@@ -87,8 +87,8 @@ def by_range(load: dict[str, Any], dataset_id: str, at_once: int) -> Any:
 @task(retry_policy=RETRIES, max_active_tis_per_dag=1)
 def merge(refined: Any, ranges: list[Any] | None = None, run_id: str | None = None) -> dict[str, Any]:
     """Parquet → warehouse and ledger. Takes what one task refined, or those of all ranges of a load."""
-    each = refined if ranges is None else handed_over_by_each(refined, len(ranges))
-    return body("merge_dataset", handed_over(each), run_id)
+    each = handed_over(refined) if ranges is None else handed_over_by_each(refined, len(ranges))
+    return body("merge_dataset", each, run_id)
 
 
 @task(retry_policy=RETRIES, trigger_rule=TriggerRule.ALL_DONE)

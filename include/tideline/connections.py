@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tideline import settings as settings_module
 from tideline.catalog.loader import load_catalog
+from tideline.connection_errors import using
 from tideline.connection_fields import (
     EXAMPLES,
     LAKE,
@@ -22,13 +23,7 @@ from tideline.connection_fields import (
     check_hosts,
     headers_of,
 )
-from tideline.errors import (
-    SettingsError,
-    SourceUnavailableError,
-    StoreUnavailableError,
-    TidelineError,
-    WarehouseUnavailableError,
-)
+from tideline.errors import SettingsError
 from tideline.pipeline import Deployment
 
 if TYPE_CHECKING:
@@ -93,7 +88,7 @@ class _Clients:
         from airflow.providers.mongo.hooks.mongo import MongoHook
 
         check_hosts(connection)
-        with _using(connection.conn_id, "mongodb"):
+        with using(connection.conn_id, "mongodb"):
             hook = MongoHook(mongo_conn_id=connection.conn_id)
             hook.extras.setdefault("serverSelectionTimeoutMS", 20_000)
             hook.extras.setdefault("socketTimeoutMS", int(self._settings.deadline_seconds * 1000))
@@ -176,7 +171,7 @@ def _s3_client(connection: Connection) -> Any:
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=POOL,
     )
-    with _using(connection.conn_id, "s3_csv"):
+    with using(connection.conn_id, "s3_csv"):
         own = S3Hook(aws_conn_id=connection.conn_id).config
         return S3Hook(aws_conn_id=connection.conn_id, config=bounded.merge(own)).get_conn()
 
@@ -252,52 +247,6 @@ def _google_credentials(conn_id: str) -> tuple[Any, str | None]:
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
     _connection(conn_id, conn_id)
-    with _using(conn_id, conn_id):
+    with using(conn_id, conn_id):
         credentials, project = GoogleBaseHook(gcp_conn_id=conn_id).get_credentials_and_project_id()
     return credentials, project
-
-
-@contextmanager
-def _using(conn_id: str, role: str) -> Iterator[None]:
-    """Turn what a provider's hook says of a connection that it makes no client of into our error."""
-    try:
-        yield
-    except Exception as error:
-        raise _unusable(conn_id, role, error) from error
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether a server that was asked for it did not answer; DNS may know tomorrow what it does not know."""
-    from botocore.exceptions import BotoCoreError, ClientError
-    from dns.exception import DNSException
-
-    from tideline.lake.boto_errors import Trouble, trouble_of
-
-    if isinstance(error, (BotoCoreError, ClientError)):
-        return trouble_of(error) is Trouble.UNAVAILABLE
-    return isinstance(error.__cause__, DNSException)
-
-
-def _unusable(conn_id: str, role: str, error: Exception) -> TidelineError:
-    """Some ask a server for a client: DNS for the hosts of a cluster, Amazon or Google for credentials.
-
-    Google's metadata server may be silent while a pod is young.
-    """
-    from google.auth.exceptions import GoogleAuthError
-
-    if _may_pass(error):
-        return (StoreUnavailableError if conn_id == LAKE else SourceUnavailableError)(
-            f"the Airflow connection {conn_id!r} cannot be used now: {error}",
-            remedy="correct its host if it is wrong; else see whether DNS, or the service that gives its "
-            "role, answers from here; the task retries",
-        )
-    if not isinstance(error, GoogleAuthError):
-        return SettingsError(
-            f"the Airflow connection {conn_id!r} cannot be used: {error}",
-            remedy=f"write it as JSON such as {EXAMPLES[role]}",
-        )
-    kind = WarehouseUnavailableError if conn_id == WAREHOUSE else StoreUnavailableError
-    return kind(
-        f"the Airflow connection {conn_id!r} gives no credentials: {error}",
-        remedy="give it a key, or its pod an account (Workload Identity); if it has one, retry",
-    )
