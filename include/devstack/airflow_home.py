@@ -68,6 +68,7 @@ def environment(home: Path, connections: Mapping[str, str], dbt_mode: str) -> di
         "AIRFLOW__CORE__PARALLELISM": str(max(4, os.cpu_count() or 4)),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _database(home),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
