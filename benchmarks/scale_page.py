@@ -81,7 +81,7 @@ def _others(found: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"| dataset: DAG parse, cold and warm | {line['cold_seconds']['slope'] * 1e3:.1f}, "
             f"{line['warm_seconds']['slope'] * 1e3:.1f} ms | {line['cold_seconds']['intercept']:.2f}, "
-            f"{line['warm_seconds']['intercept']:.2f} s |"
+            f"{line['warm_seconds']['intercept']:z.2f} s |"
         )
         yield f"| …  tasks | {line['tasks']['slope']:.0f} | {line['tasks']['intercept']:.0f} |"
 
