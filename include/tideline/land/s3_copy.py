@@ -106,13 +106,26 @@ class Copier:
 
         Of a group of objects it is gone too where its new version belongs to a later one, or to the next run.
         """
-        number, found = numbered
+        return self.patience.call(partial(self._copy_or_look, *numbered), SourceUnavailableError)
+
+    def _copy_or_look(self, number: int, found: Found) -> Part | Found | None:
+        """One attempt. What is gone is not listed either: gateways say it of what they do not find."""
         try:
-            return self.patience.call(partial(self._copy_once, number, found), SourceUnavailableError)
+            return self._copy_once(number, found)
         except ObjectVanishedError:
-            return None
+            now = self._as_it_is_now(found.key)
         except ObjectChangedError:
             return self._as_it_is_now(found.key)
+        if now == found:
+            raise SourceUnavailableError(
+                "the bucket lists the object and says that there is none",
+                source=self._dataset.source,
+                dataset=self._dataset.name,
+                place=self._place(found.key),
+                remedy="look at proxies on the way if this does not pass; if the bucket has lost the object, "
+                "delete it or have it written again",
+            )
+        return now
 
     def _as_it_is_now(self, key: str) -> Found | None:
         """From the listing, whose times are finer than those of a HEAD on some servers."""

@@ -484,6 +484,44 @@ def test_an_object_that_vanished_is_counted_and_the_others_land(
     assert manifest.details["vanished"] == 1
 
 
+@pytest.mark.parametrize("times", [1, 100])
+def test_an_object_that_is_listed_has_not_vanished(
+    landing, drop, faulty, store, times, assert_nothing_committed
+):
+    """A gateway that does not find it says so too; taken for gone it would be left out for ever, all green."""
+    drop("products/a.csv", b"a")
+    drop("products/b.csv", b"b")
+    answers = iter([answer(404, b"<Error><Code>NoSuchKey</Code></Error>")] * times)
+    faulty.intercept(lambda request: next(answers, None) if request.url.endswith("a.csv") else None)
+
+    if times == 1:
+        manifest, _ = landing(client=faulty)
+        assert bodies(store, manifest) == {"products/a.csv": b"a", "products/b.csv": b"b"}
+    else:
+        with pytest.raises(SourceUnavailableError, match="lists the object and says that there is none"):
+            landing(client=faulty)
+        assert_nothing_committed()
+
+
+def test_an_object_that_was_deleted_and_written_again_is_landed(landing, drop, faulty, s3, bucket, store):
+    drop("products/a.csv", b"old")
+    again = iter([b"new"])
+
+    def rewrite(request):
+        s3.delete_object(Bucket=bucket, Key="products/a.csv")
+        for body in again:
+            drop("products/a.csv", body)
+            return answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        drop("products/a.csv", b"new")
+        return None
+
+    faulty.intercept(rewrite)
+
+    manifest, _ = landing(client=faulty)
+
+    assert bodies(store, manifest) == {"products/a.csv": b"new"}
+
+
 def test_an_object_that_vanished_after_it_changed_is_counted(landing, drop, faulty, s3, bucket):
     drop("products/a.csv", b"old")
 
