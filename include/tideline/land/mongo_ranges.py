@@ -79,7 +79,8 @@ def bounds(
         steps = [{"$sample": {"size": size}}, {"$project": {"_id": 1}}, {"$sort": {"_id": 1}}]
         chosen = [{"$match": criteria}] if is_bounded else []
         found = collection.aggregate([*chosen, *steps], maxTimeMS=MOST_MILLISECONDS)
-        return _quantiles(_comparable(document["_id"] for document in found), ranges)
+        ids = (document["_id"] for document in found if "_id" in document)  # a view may leave it out
+        return _quantiles(_comparable(ids), ranges)
 
 
 def within(part: Range | None, criteria: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tideline.merge.cap import Deletions, check_cap
 from tideline.reconcile.compare import RELANDED, VERDICT, VERDICTS, compared
 from tideline.reconcile.evidence import EventFile, begin, land_documents
-from tideline.reconcile.mongo_keys import AT_ONCE, SOURCE, KeyReader, id_of
+from tideline.reconcile.mongo_keys import AT_ONCE, SOURCE, KeyReader
 from tideline.reconcile.refused import Screen
 from tideline.reconcile.work import merged_counts
 from tideline.summaries import landed_summary
@@ -115,7 +115,7 @@ def _land_again(work: Reconciliation, reader: KeyReader, documents: Iterator[byt
 
 def _documents(rows: Iterator[Any], reader: KeyReader) -> Iterator[bytes]:
     for chunk in _chunks(rows):
-        yield from reader.documents([id_of(row[SOURCE]) for row in chunk])
+        yield from reader.documents([(_key(row, reader.dataset), row[SOURCE]) for row in chunk])
 
 
 def _merge(work: Reconciliation, raw_manifest_uri: str) -> Summary:

@@ -101,11 +101,18 @@ class KeyReader:
                 found.update(asked)
         return found
 
-    def documents(self, ids: Sequence[Any]) -> Iterator[bytes]:
-        """The documents of these `_id`s as the server sends them, in batches."""
-        for start in range(0, len(ids), AT_ONCE):
-            chosen = {"_id": {"$in": list(ids[start : start + AT_ONCE])}}
-            yield from (batch.data for batch in scan_documents(self.client, self.dataset, chosen))
+    def documents(self, found: Sequence[tuple[Key, bytes]]) -> Iterator[bytes]:
+        """The documents of keys, each with what `SOURCE` has of it, as the server sends them, in batches.
+
+        Asked for by `_id`; by key where they have none, since a view may leave it out.
+        """
+        for start in range(0, len(found), AT_ONCE):
+            named = [(key, id_of(source)) for key, source in found[start : start + AT_ONCE]]
+            ids = [each["_id"] for _, each in named if each]
+            keys = [key for key, each in named if not each]
+            asked = [{"_id": {"$in": ids}}] if ids else []
+            for chosen in [*asked, self._filter(keys)] if keys else asked:
+                yield from (batch.data for batch in scan_documents(self.client, self.dataset, chosen))
 
     def _filter(self, keys: Sequence[Key]) -> dict[str, Any]:
         fields = [self.dataset.column(name).field for name in self.dataset.key]
@@ -147,12 +154,13 @@ class KeyReader:
         return pa.Table.from_arrays(columns, names=[*self.dataset.key, STAMP, SOURCE])
 
     def _source(self, document: bytes) -> bytes:
-        return document if self.projection else bson.encode({"_id": id_of(document)}, codec_options=_CODEC)
+        return document if self.projection else bson.encode(id_of(document), codec_options=_CODEC)
 
 
-def id_of(document: bytes) -> Any:  # noqa: ANN401 - whatever `_id` is
-    """The `_id` of a document, as pymongo sends it back."""
-    return bson.decode(document, _CODEC)["_id"]
+def id_of(document: bytes) -> dict[str, Any]:
+    """The `_id` of a document, as pymongo sends it back, under its name; empty where there is none."""
+    found = bson.decode(document, _CODEC)
+    return {"_id": found["_id"]} if "_id" in found else {}
 
 
 def split_documents(batch: bytes) -> Iterator[bytes]:

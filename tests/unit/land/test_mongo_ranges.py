@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from uuid import UUID
 
 import bson
@@ -128,6 +129,12 @@ def test_nothing_is_cut_unless_declared(client, collection):
 def test_a_single_value_cannot_be_a_bound_twice(client, collection):
     collection.insert_many([{"_id": None}, *({"_id": MinKey()}, {"_id": MaxKey()})])
     assert ranges_of(client, whole(split={"records": 1})) == ()
+
+
+def test_a_view_that_leaves_out_its_ids_is_not_cut():
+    view = SimpleNamespace(estimated_document_count=lambda **_: 100, aggregate=lambda *_, **__: [{}] * 100)
+    client = SimpleNamespace(get_database=lambda _: SimpleNamespace(get_collection=lambda *_: view))
+    assert bounds(client, whole(), {}, is_bounded=False) == []
 
 
 def test_a_bounded_window_is_cut_only_by_an_index(client, collection):

@@ -58,7 +58,7 @@ def test_keys_and_stamps_are_those_of_the_rows(source):
     source.documents = [{"_id": one, "updated_at": STAMPED}, {"_id": two}]
     rows = scanned(KeyReader(None, dataset()))
     assert [(row["id"], row[STAMP]) for row in rows] == [(str(one), STAMPED), (two, None)]
-    assert [id_of(row[SOURCE]) for row in rows] == [one, two]
+    assert [id_of(row[SOURCE]) for row in rows] == [{"_id": one}, {"_id": two}]
     assert source.asked == [({}, {"_id": 1, "updated_at": 1})]
 
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_read_beside_a_key_does_not_make_its_row_vanish(source, m
     source.documents = [raw({"_id": "a", "o.id": 5}, more), {"_id": "b", "o.id": 6}]
     reader = KeyReader(None, declared)
     rows = scanned(reader)
-    assert {row["id"]: id_of(row[SOURCE]) for row in rows} == {"a": "a", "b": "b"}
+    assert {row["id"]: id_of(row[SOURCE]) for row in rows} == {"a": {"_id": "a"}, "b": {"_id": "b"}}
     assert reader.unreadable == 0
     wanted = [tuple(row[name] for name in declared.key) for row in rows]
     assert reader.present(wanted) == set(wanted)
@@ -172,8 +172,20 @@ def test_many_keys_are_asked_for_in_portions(source, monkeypatch):
     monkeypatch.setattr(mongo_keys, "AT_ONCE", 2)
     reader = KeyReader(None, dataset())
     reader.present([(str(n),) for n in range(5)])
-    list(reader.documents([1, 2, 3]))
+    list(reader.documents([((str(n),), bson.encode({"_id": n})) for n in (1, 2, 3)]))
     assert [len(next(iter(criteria.values()))["$in"]) for criteria, _ in source.asked] == [2, 2, 1, 2, 1]
+
+
+@pytest.mark.parametrize("field", ["number", "order.no"], ids=["projected", "whole documents"])
+def test_documents_of_a_view_that_leaves_out_their_id_are_asked_for_by_key(source, field):
+    chosen = dataset(key=("number",), number={"type": "int64", "field": field})
+    source.documents = [{field: 5}, {field: 6}, {"_id": None, field: 7}]
+    reader = KeyReader(None, chosen)
+    found = [((row["number"],), row[SOURCE]) for row in scanned(reader)]
+    assert [id_of(body) for _, body in found] == [{}, {}, {"_id": None}]
+    list(reader.documents(found))
+    by_key = {field: {"$in": [5, 6]}} if field == "number" else {}  # a path cannot be asked for
+    assert [criteria for criteria, _ in source.asked[1:]] == [{"_id": {"$in": [None]}}, by_key]
 
 
 def test_without_a_change_column_there_is_no_stamp(source):
