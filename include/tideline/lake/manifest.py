@@ -78,9 +78,9 @@ class Manifest:
         """When what the part holds was true: of an object when it was written, else when it was read.
 
         An object may be read again, or late, beside others that were written after it: its rows are not
-        newer for that.
+        newer for that. What its bucket says of a time that was yet to come is not believed.
         """
-        written_at = part.origin.get("last_modified")
+        written_at = part.origin.get("counts_as_written") or part.origin.get("last_modified")
         return self.extracted_at if written_at is None else parse_instant(written_at)
 
     def to_bytes(self) -> builtins.bytes:

@@ -10,6 +10,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from string import hexdigits
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,6 +43,8 @@ _ROUNDS = 4
 _AT_ONCE = 1_000
 """Copies that wait for a thread; bounds memory and how much is begun after a failure."""
 _MD5_DIGITS = 32
+_AHEAD = timedelta(minutes=15)
+"""How far a bucket's clock may be from ours: S3 serves nobody whose is further off (RequestTimeTooSkewed)."""
 
 
 @dataclass(slots=True)
@@ -147,7 +150,16 @@ class Copier:
                 CheckedBody(body, found.size, _md5_of(reply, found.etag), self._dataset, place),
                 content_type="application/gzip" if zipped else "text/csv",
             )
-        return part_of(written, None, _origin(self._dataset, found, reply))
+        return part_of(written, None, {**_origin(self._dataset, found, reply), **self._if_ahead(found)})
+
+    def _if_ahead(self, found: Found) -> dict[str, str]:
+        """When an object counts as written whose time of writing has not come.
+
+        Servers that show files' own times have any. Believed, it keeps out what is written until then.
+        """
+        attempt = self.attempt
+        is_ahead = found.last_modified > attempt.request.now() + _AHEAD
+        return {"counts_as_written": format_instant(attempt.extracted_at)} if is_ahead else {}
 
     def _place(self, key: str) -> str:
         return f"s3://{self._dataset.bucket}/{key}"

@@ -143,7 +143,7 @@ def test_parts_say_where_they_came_from(landing, drop, s3, bucket):
     drop("products/a.csv", b"12345")
     head = s3.head_object(Bucket=bucket, Key="products/a.csv")
 
-    manifest, _ = landing()
+    manifest, _ = landing(now=lambda: datetime.now(UTC))
 
     assert manifest.parts[0].origin == {
         "bucket": bucket,
@@ -153,6 +153,31 @@ def test_parts_say_where_they_came_from(landing, drop, s3, bucket):
         "last_modified": head["LastModified"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         "size": 5,
     }
+
+
+@pytest.mark.parametrize(
+    ("ahead", "seen"),
+    [
+        (timedelta(minutes=15), timedelta(minutes=15)),
+        (timedelta(minutes=16), timedelta(0)),
+        (timedelta(days=3650), timedelta(0)),
+        (timedelta(days=-1), timedelta(days=-1)),
+    ],
+    ids=["skew", "more than any skew", "ten years", "the past"],
+)
+def test_a_time_of_writing_that_has_not_come_is_not_believed(landing, drop, bucket, ahead, seen):
+    """As servers have it that give files their own times; rows written until then would come too late for it."""
+    drop("products/a.csv")
+    clock = NOON + timedelta(minutes=5)
+    written_at = clock + ahead
+    s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys["products/a.csv"].last_modified = written_at
+
+    manifest, _ = landing(now=lambda: clock)
+
+    (part,) = manifest.parts
+    assert parse_instant(part.origin["last_modified"]) == written_at  # it is known by that
+    assert manifest.seen_at(part) == clock + seen
+    assert landing(identities(manifest), now=lambda: clock)[0].parts == ()
 
 
 def test_what_was_landed_is_not_landed_again(landing, drop):
