@@ -68,7 +68,8 @@ def leased(warehouse: Warehouse, table: TableName, holder: str) -> Iterator[None
 
     Waits for another holder, at most as long as a lease lasts. Who holds it already (an earlier try of the
     same work that was killed) has it at once. After an error that a retry may mend the lease stays, since the
-    work may still be going on in the warehouse; the retry is the same holder.
+    work may still be going on in the warehouse; the retry is the same holder. So it does after what ends a
+    task from outside, as Airflow's time limit, which must not wait for the warehouse either.
 
     Args:
         warehouse: Where the table is.
@@ -83,7 +84,7 @@ def leased(warehouse: Warehouse, table: TableName, holder: str) -> Iterator[None
         yield
     except RetriableError:
         raise
-    except BaseException:
+    except (Exception, KeyboardInterrupt):  # a person who ends a command begins another, which would wait
         _let_go(warehouse, held)
         raise
     _let_go(warehouse, held)

@@ -119,9 +119,18 @@ def test_the_lease_of_a_killed_holder_runs_out(warehouse, own_settings):
         assert lease(warehouse).holder == "load 2"
 
 
+class TimeLimit(BaseException):
+    """Like Airflow's, which is raised wherever a task is then."""
+
+
 @pytest.mark.parametrize(
     ("error", "kept"),
-    [(WarehouseUnavailableError("again"), True), (IntegrityError("no"), False), (KeyboardInterrupt(), False)],
+    [
+        (WarehouseUnavailableError("again"), True),
+        (TimeLimit(), True),
+        (IntegrityError("no"), False),
+        (KeyboardInterrupt(), False),
+    ],
 )
 def test_after_an_error_it_is_kept_only_for_a_retry(error, kept, warehouse):
     with pytest.raises(type(error)), leased(warehouse, TABLE, "load 1"):
