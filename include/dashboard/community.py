@@ -5,7 +5,36 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import charts
-from dashboard.parts import WHOLE, ask, columns, count, figures, heading, is_empty, share, table
+from dashboard.parts import (
+    MOST_ROWS,
+    WHOLE,
+    ask,
+    columns,
+    count,
+    figures,
+    heading,
+    is_empty,
+    say_most,
+    share,
+    table,
+)
+
+TOTALS = """
+select
+    count(*) as users,
+    sum(post_count) as posts,
+    sum(received_comment_count) as comments,
+    sum(todo_count) as todos,
+    sum(completed_todo_count) as completed
+from {marts}.rpt_user_activity"""
+
+COMMENTED = """
+select
+    user_name,
+    received_comment_count
+from {marts}.rpt_user_activity
+order by received_comment_count desc, user_id
+limit 15"""
 
 USERS = """
 select
@@ -19,8 +48,7 @@ select
     album_count,
     photo_count
 from {marts}.rpt_user_activity
-order by post_count desc, user_id
-limit 1000"""
+order by post_count desc, user_id"""
 
 
 def page() -> None:
@@ -28,25 +56,27 @@ def page() -> None:
     question = "What do the users of the API write, keep and plan to do?"
     if not heading("API users", question, "rpt_user_activity"):
         return
-    users = ask(USERS)
+    users = ask(f"{USERS}\nlimit {MOST_ROWS}")
     if is_empty(users):
         return
+    total = ask(TOTALS).iloc[0]
     figures(
-        ("Users", count(len(users)), None),
-        ("Posts", count(users["post_count"].sum()), None),
-        ("Comments on them", count(users["received_comment_count"].sum()), None),
-        ("To-dos done", share(users["completed_todo_count"].sum(), users["todo_count"].sum()), None),
+        ("Users", count(total["users"]), None),
+        ("Posts", count(total["posts"]), None),
+        ("Comments on them", count(total["comments"]), None),
+        ("To-dos done", share(total["completed"], total["todos"]), None),
     )
     left, right = st.columns(2)
     with left:
         top = users.nlargest(15, "post_count")
         charts.show(charts.ranking(top, "user_name", "post_count", charts.COUNT, "Posts"), "Posts by user")
     with right:
-        top = users.nlargest(15, "received_comment_count")
+        top = ask(COMMENTED)
         charts.show(
             charts.ranking(top, "user_name", "received_comment_count", charts.COUNT, "Comments"),
             "Comments by user",
         )
+    say_most(users, "users with the most posts")
     table(
         users,
         "api-users",

@@ -47,11 +47,13 @@ select
     customer_count,
     buyer_count,
     repeat_customer_count,
-    lifetime_revenue_usd
+    lifetime_revenue_usd,
+    min(cohort_month) over () as oldest_month
 from {marts}.rpt_customer_cohorts
 where cohort_month between date_trunc(@first, month) and @last
-order by 1, 2
-limit 5000"""
+qualify count(*) over (order by cohort_month desc) <= 5000
+order by 1, 2"""
+"""The newest cohorts, each whole, as many as a chart can take."""
 
 
 def page() -> None:
@@ -88,6 +90,8 @@ def _cohorts(asked: Parameters) -> None:
     cohorts = ask(COHORTS, **asked)
     if is_empty(cohorts):
         return
+    if (shown := cohorts["cohort_month"].min()) > cohorts["oldest_month"].min():
+        st.caption(f"The newest ones, from {shown:%Y-%m}; there are older ones.")
     cohorts["cohort"] = cohorts["cohort_month"].dt.strftime("%Y-%m")
     cohorts["active"] = cohorts["buyer_count"] / cohorts["customer_count"]
     cohorts["worth"] = cohorts["lifetime_revenue_usd"] / cohorts["customer_count"]

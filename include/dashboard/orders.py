@@ -26,7 +26,7 @@ from dashboard.parts import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from dashboard.marts import Parameters
+    from dashboard.parts import Span
 
 MIX = """
 select
@@ -41,17 +41,30 @@ DAYS = """
 select
     status_date,
     status,
-    sum(order_count) as orders,
-    sum(left_count) as went_on,
-    sum(hours_in_status) as hours
+    sum(order_count) as orders
+from {marts}.rpt_daily_order_statuses
+where
+    status_date between @first and @last
+    and status not in unnest(@final)
+    and mod(date_diff(@last, status_date, day), @step) = 0
+group by 1, 2
+order by 1, 2"""
+
+STAYS = """
+select
+    status,
+    sum(hours_in_status) / sum(left_count) as hours,
+    sum(left_count) as went_on
 from {marts}.rpt_daily_order_statuses
 where status_date between @first and @last
-group by 1, 2
-order by 1, 2
-limit 20000"""
+group by 1
+having sum(left_count) > 0"""
 
 FINAL = ("delivered", "returned", "cancelled")
 """Where orders end: these grow for ever and would flatten the others in one chart."""
+
+LONG_DAYS = 750
+"""Of a longer time the end of each week is enough: a line has no more points than that."""
 
 
 def page() -> None:
@@ -77,7 +90,7 @@ def page() -> None:
         charts.ranking(mix, "status", "orders", charts.COUNT, "Orders"),
         "Orders placed in this period, by status now",
     )
-    _movement(span.parameters)
+    _movement(span)
     st.markdown("#### By status")
     named = columns(
         status=("Status", None), is_open=("Open", None), orders=("Orders", WHOLE), amount=("Amount", MONEY)
@@ -85,22 +98,20 @@ def page() -> None:
     table(mix, "order-status", named)
 
 
-def _movement(asked: Parameters) -> None:
+def _movement(span: Span) -> None:
     st.caption("Below: all sales channels.")
-    daily = ask(DAYS, **asked)
-    if is_empty(daily):
+    is_long = (span.last - span.first).days > LONG_DAYS
+    moving = ask(DAYS, **span.parameters, final=list(FINAL), step=7 if is_long else 1)
+    stays = ask(STAYS, **span.parameters)
+    if moving.empty and is_empty(stays):
         return
     left, right = st.columns(2)
     with left:
-        moving = daily[~daily["status"].isin(FINAL)]
         charts.show(
             charts.lines(moving, "status_date", "orders", charts.COUNT, "Orders", "status"),
-            "Open orders at the end of each day",
+            f"Open orders at the end of each {'week' if is_long else 'day'}",
         )
     with right:
-        stays = daily.groupby("status", as_index=False)[["hours", "went_on"]].sum()
-        stays = stays[stays["went_on"] > 0]
-        stays["hours"] = stays["hours"] / stays["went_on"]
         charts.show(
             charts.ranking(stays, "status", "hours", charts.HOURS, "Hours"), "Average hours in a status"
         )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STALE_HOURS = 3
 KEPT_SECONDS = 300
+MOST_ROWS = 1000
+"""Rows of a table that people look at; figures and charts are made of all."""
 PERIODS = {"Last 30 days": 30, "Last 90 days": 90, "Last 12 months": 365, "Everything": None, "Own dates": 0}
 NONE = "n/a"
 NOTHING = "Nothing matches these filters. Choose a longer period or fewer filters."
@@ -118,7 +120,9 @@ def period(first: date, last: date) -> Span:
 
 def choose(label: str, table: str, column: str, where: str = "true") -> list[str]:
     """A filter of words, in the side bar; an empty list lets everything through."""
-    sql = f"select distinct {column} as word from {{marts}}.{table} where {where} order by 1 limit 200"  # noqa: S608 - names of ours
+    sql = (
+        f"select distinct {column} as word from {{marts}}.{table} where {where} order by 1 limit {MOST_ROWS}"  # noqa: S608 - names of ours
+    )
     words = [str(word) for word in ask(sql)["word"]]
     return list(st.sidebar.multiselect(label, words, key=column, placeholder="All"))
 
@@ -177,6 +181,12 @@ def table(frame: pd.DataFrame, name: str, columns: dict[str, Any] | None = None)
         icon=":material/download:",
         key=f"csv-{name}",
     )
+
+
+def say_most(frame: pd.DataFrame, which: str, rows: int = MOST_ROWS) -> None:
+    """That a table was cut, where it may have been."""
+    if len(frame) >= rows:
+        st.caption(f"The {rows:,} {which}. The figures above are of all.")
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:

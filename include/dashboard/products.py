@@ -22,6 +22,7 @@ from dashboard.parts import (
     is_empty,
     matching,
     period,
+    say_most,
     share,
     table,
     usd,
@@ -67,6 +68,8 @@ select
     sum(revenue_usd) / nullif(sum(last_year_revenue_usd), 0) - 1 as on_last_year
 from {marts}.rpt_weekly_product_sales
 where week_start_date between date_sub(@first, interval 6 day) and @last"""
+
+MOST_ARTICLES = 200
 
 
 def page() -> None:
@@ -115,10 +118,7 @@ def page() -> None:
         charts.show(
             charts.ranking(by, "gender", "revenue", charts.USD, "Revenue (USD)"), "By who it is made for"
         )
-    _articles(
-        f"{ARTICLES}{where}\ngroup by 1, 2\nhaving sum(unit_count) > 0\norder by revenue desc\nlimit 200",
-        asked,
-    )
+    _articles(f"{ARTICLES}{where}\ngroup by 1, 2\nhaving sum(unit_count) > 0\norder by revenue desc", asked)
 
 
 def _weeks(week: dict[str, float]) -> None:
@@ -132,8 +132,11 @@ def _weeks(week: dict[str, float]) -> None:
 
 def _articles(sql: str, asked: Parameters) -> None:
     st.markdown("#### Articles")
+    st.caption("In whole weeks, also those of which only a part is in the period.")
+    articles = ask(f"{sql}\nlimit {MOST_ARTICLES}", **asked)
+    say_most(articles, "articles with the most revenue", MOST_ARTICLES)
     table(
-        ask(sql, **asked),
+        articles,
         "articles",
         columns(
             product_title=("Article", None),

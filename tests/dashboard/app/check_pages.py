@@ -82,6 +82,78 @@ def test_own_dates_and_half_a_choice_of_them(environ):
     assert figures(page)["Revenue"] == "$150.50"
 
 
+def test_figures_are_of_all_rows_also_of_those_that_no_table_shows(environ, warehouse):
+    warehouse.fill("many_")
+    many = "generate_array(1, 1500)"
+    warehouse.repeat("many_", "rpt_daily_geography", many, city="concat('city ', cast(n as string))")
+    warehouse.repeat("many_", "rpt_user_activity", many, user_id="n + 1", received_comment_count="n")
+    environ("many_")
+    places = opened("places")
+    expected = {"Orders sent": "3,004", "Revenue sent": usd(45_060), "Cities": "1,502"}
+    assert figures(places).items() >= expected.items()
+    assert "The 1,000 places with the most revenue" in [caption.value for caption in places.caption][-1]
+    users = opened("api-users")
+    assert figures(users).items() >= {"Users": "1,501", "Posts": "7,505"}.items()
+    assert figures(users)["Comments on them"] == f"{9 + 1500 * 1501 // 2:,}"
+
+
+def usd(amount: float) -> str:
+    from dashboard import parts
+
+    return parts.usd(amount)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What each chart is drawn from, by its title."""
+    from dashboard import charts
+
+    found = {}
+    monkeypatch.setattr(charts, "show", lambda chart, title: found.update({title: chart.data}))
+    return found
+
+
+def test_orders_of_many_years_are_shown_to_the_newest_day(environ, warehouse, drawn):
+    warehouse.fill("days_")
+    days = "generate_date_array(date '2012-01-01', current_date())"
+    for n in range(5):
+        warehouse.repeat("days_", "rpt_daily_order_statuses", days, status_date="n", status=f"'status {n}'")
+    environ("days_")
+    page = opened("orders")
+    page.selectbox(key="period").set_value("Everything").run()
+    figures(page)
+    ends = drawn["Open orders at the end of each week"]
+    assert ends["status_date"].max().date() == TODAY
+    assert ends["status_date"].min().year == 2012
+    assert drawn["Average hours in a status"]["went_on"].max() == 2 * ((TODAY - date(2012, 1, 1)).days + 1)
+    page.selectbox(key="period").set_value("Last 12 months").run()
+    assert len(drawn["Open orders at the end of each day"]) == 5 * 365 + 1
+
+
+def test_cohorts_of_many_years_are_shown_to_the_newest_and_whole(environ, warehouse, drawn):
+    warehouse.fill("cohorts_")
+    first, last = date(2012, 1, 1), TODAY.replace(day=1)
+    count = (last.year - 2012) * 12 + last.month
+    pairs = f"generate_array(0, {count * count - 1})"
+    cohort, month = f"cast(div(n, {count}) as int64)", f"mod(n, {count})"
+    warehouse.repeat(
+        "cohorts_",
+        "rpt_customer_cohorts",
+        pairs,
+        cohort_month=f"date_add(date '{first}', interval {cohort} month)",
+        month_number=month,
+        lifetime_revenue_usd=f"numeric '10' * ({month} + 1)",
+    )
+    environ("cohorts_")
+    warehouse.repeat("cohorts_", "rpt_daily_customers", "[1]", activity_date=f"date '{first}'")
+    page = opened("customers")
+    page.selectbox(key="period").set_value("Everything").run()
+    figures(page)
+    table = page.dataframe[0].value
+    assert table["cohort"].max() == f"{last:%Y-%m}"
+    assert set(table.loc[table["cohort"] != f"{ago(60):%Y-%m}", "worth"].round(6)) == {count}
+
+
 @pytest.mark.parametrize("far", [TODAY + timedelta(days=400), date(9999, 12, 31)], ids=str)
 def test_an_order_dated_in_the_future_does_not_move_the_last_days_to_itself(environ, warehouse, far):
     prefix = f"y{far.year}_"

@@ -162,6 +162,15 @@ class Warehouse:
                 f"create table {prefix}marts.{table} as select * from ({union}) where {where}", job_retry=None
             ).result(timeout=30)
 
+    def repeat(self, prefix: str, table: str, numbers: str, **replaced: str) -> None:
+        """Add the first row once for each number `n` of an array, with columns replaced by SQL over `n`."""
+        name, changed = f"{prefix}marts.{table}", ", ".join(f"{v} as {k}" for k, v in replaced.items())
+        self.client.query(
+            f"insert into {name} select * except (n) replace ({changed}) "
+            f"from (select * from {name} limit 1) cross join unnest({numbers}) as n",
+            job_retry=None,
+        ).result(timeout=30)
+
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
