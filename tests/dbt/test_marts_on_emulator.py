@@ -196,6 +196,8 @@ def second_hour(shop: RawShop, now: datetime) -> None:
         shop.merge(CUSTOMERS, now, f"c{key}", created_at=at, country="US")
     shop.merge(ORDERS, now, 932, **{**order(), "order_date": LAST.date()})
     shop.merge(ITEMS, now, 9932, **item(932))
+    shop.merge(ORDERS, now, 933, **{**order(customer=None), "order_date": date(1970, 1, 1)})  # a zero as a date
+    shop.merge(ITEMS, now, 9933, **item(933))
 
 
 def random_rows(shop: RawShop, now: datetime, chance: random.Random, newest: datetime | None = None) -> None:
