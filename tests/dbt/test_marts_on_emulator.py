@@ -168,6 +168,8 @@ def first_hour(shop: RawShop, now: datetime) -> None:
     shop.merge(CHARGES, now, "none", **charge(None))
     shop.merge(CHARGES, now, "euro", **charge(905, currency="EUR"))
     shop.merge(CHARGES, now, "fee", **charge(905, kind="fee"))
+    shop.merge(ORDERS, now, 913, **order(day=23, status=-1, history=[{"status": None, "changed_at": NOON}]))
+    shop.merge(ORDERS, now, 914, **order(day=23, status=None, history=[{"status": -1, "changed_at": NOON}]))
     # the newest rows: what was merged before is out of the look-back from now on
     shop.merge(ORDERS, NOON, 907, **order())
     shop.merge(ITEMS, NOON, 9070, **item(907))

@@ -78,7 +78,7 @@ inferred as (
     left join last_told on orders.order_id = last_told.order_id
     where
         last_told.order_id is null
-        or coalesce(last_told.status_code, -1) != coalesce(orders.status_code, -1)
+        or last_told.status_code is distinct from orders.status_code
 
 ),
 
