@@ -42,13 +42,20 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- What a model is made of that no ledger tells: its code, and the seeds that it reads. -#}
+{#- What a model is made of that no ledger tells: its code, and that of the views and seeds that it reads. -#}
 {% macro fingerprint() -%}
-    {%- set made_of = [model.checksum.checksum] -%}
-    {%- for id in model.depends_on.nodes | sort if id.startswith('seed.') -%}
-        {%- do made_of.append(graph.nodes[id].checksum.checksum) -%}
+    {{ return(local_md5(checksums(model) | unique | join(' '))) }}
+{%- endmacro %}
+
+{% macro checksums(node) -%}
+    {%- set found = [node.checksum.checksum] -%}
+    {%- for id in node.depends_on.nodes | sort if id in graph.nodes -%}
+        {%- set read = graph.nodes[id] -%}
+        {%- if read.resource_type == 'seed' -%}{%- do found.append(read.checksum.checksum) -%}
+        {%- elif read.config.materialized in ('view', 'ephemeral') -%}{%- do found.extend(checksums(read)) -%}
+        {%- endif -%}
     {%- endfor -%}
-    {{ return(local_md5(made_of | join(' '))) }}
+    {{ return(found) }}
 {%- endmacro %}
 
 {#- When the build began, as `touched` has noted it. -#}

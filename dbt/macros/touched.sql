@@ -2,7 +2,7 @@
   What has to be built again: the months in which rows may have changed since this model was last built. The two ledgers
   say it, so nothing searches a table that grows: a load names the partitions that it touched, and a model, before it
   writes, the months that it will (`log_touched`). What a ledger does not say is looked for, or all is built anew: so it
-  is where the model's code has changed, or a seed that it reads (`fingerprint`).
+  is where the model's code has changed, or a view or a seed that it reads (`fingerprint`).
 
   Args:
     loads: dataset id → its raw table, and the partition column of it.

@@ -955,6 +955,21 @@ def test_a_model_whose_code_or_seed_changed_is_built_whole(hours):
     assert "all" not in of_same_code
 
 
+def test_a_fact_whose_view_changed_is_built_whole(hours, bigquery_emulator, raw_tables, dbt_on, tmp_path):
+    """What a view said of months that nobody touches is in no ledger."""
+    project = tmp_path / "dbt"
+    shutil.copytree(REPOSITORY / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+    view = project / "models/staging/shop_mongodb/stg_shop_mongodb__charges.sql"
+    view.write_text(view.read_text().replace("lower(kind)", "upper(kind)"))
+    dbt = dbt_on(bigquery_emulator.url, raw_tables.settings, project)
+    facts = ("fct_charges", "fct_order_items")
+    dbt.run("compile", "--select", *facts)
+    texts = compiled(dbt)
+    said = {name: re.findall(r"-- touched (.*)as of", texts[name]) for name in facts}
+    assert said["fct_charges"] == ["all "]
+    assert said["fct_order_items"] != ["all "]
+
+
 def test_a_fact_whose_places_were_lost_is_built_whole(hours):
     said = hours["after a change of code"]
     assert said["fct_charges"] == ["all "]
