@@ -142,7 +142,8 @@ def first_hour(shop: RawShop, now: datetime) -> None:
     for key in ("c1", "c2", "gone"):
         shop.merge(CUSTOMERS, now, key, first_name="Ä'\"\n", last_name=None, gender="Female", country="US")
     shop.delete(CUSTOMERS, now, "gone")
-    for key, category in ((1, "shoes"), (2, "shirts"), (3, None)):
+    shop.merge(CUSTOMERS, now, "blank", country="")
+    for key, category in ((1, "shoes"), (2, "shirts"), (3, None), (4, "")):  # a CSV says nothing by an empty text
         shop.merge(PRODUCTS, now, key, title=f"t{key}", category=category, gender="women", is_active=True)
     for key in (901, 902, 903, 904, 905, 906):
         shop.merge(ORDERS, now, key, **order())
@@ -170,6 +171,10 @@ def first_hour(shop: RawShop, now: datetime) -> None:
     shop.merge(CHARGES, now, "fee", **charge(905, kind="fee"))
     shop.merge(ORDERS, now, 913, **order(day=23, status=-1, history=[{"status": None, "changed_at": NOON}]))
     shop.merge(ORDERS, now, 914, **order(day=23, status=None, history=[{"status": -1, "changed_at": NOON}]))
+    blank = {"carrier": "", "city": "", "state": "", "country": "", "weight_kg": None}
+    shop.merge(ORDERS, now, 915, **{**order(customer="blank", day=24), "shipping": blank})
+    shop.merge(ITEMS, now, 9150, **item(915, product_id=4))
+    shop.merge(CHARGES, now, "h915", **{**charge(915), "method": ""})
     # the newest rows: what was merged before is out of the look-back from now on
     shop.merge(ORDERS, NOON, 907, **order())
     shop.merge(ITEMS, NOON, 9070, **item(907))
@@ -396,7 +401,7 @@ def expected_orders(shop: RawShop) -> dict[int, dict[str, Any]]:
             "online_order_code": row["online_order"],
             "shipping_carrier": row["shipping"]["carrier"],
             "shipping_city": row["shipping"]["city"],
-            "shipping_state": None,
+            "shipping_state": row["shipping"].get("state"),
             "shipping_country_code": row["shipping"]["country"],
             "amount_usd": row["amount"],
             "declared_item_count": row["total_items"],
@@ -825,6 +830,13 @@ def test_dates_at_the_ends_of_the_calendar_are_rows_like_others_and_not_every_da
     months = {row["order_month"] for row in second.reports["rpt_customer_cohorts"].values()}
     assert date(9999, 12, 1) in months
     assert len(months) < 30
+
+
+def test_no_report_has_a_group_without_a_name(hours):
+    first = hours["first"]
+    assert (date(2026, 10, 24), "unknown", "unknown", "women", "unknown") in first.built["rpt_daily_sales"]
+    for name, rows in first.reports.items():
+        assert not [row for row in rows.values() if "" in row.values()], name
 
 
 def test_deleted_customers_do_not_reach_the_mart(hours):

@@ -26,7 +26,7 @@ bought as (
         orders.order_date,
         orders.customer_id,
         orders.net_amount_usd,
-        coalesce(customers.country_code, 'unknown') as country_code,
+        coalesce(nullif(customers.country_code, ''), 'unknown') as country_code,
         -- BigQuery's dates stay dates; the emulator needs the cast
         cast(
             date_trunc(min(orders.order_date) over (partition by orders.customer_id), month) as date
@@ -70,7 +70,7 @@ events as (
 
     select
         date(created_at) as activity_date,
-        coalesce(country_code, 'unknown') as country_code,
+        coalesce(nullif(country_code, ''), 'unknown') as country_code,
         cast(null as date) as cohort_month,
         1 as signup_count,
         0 as order_count,

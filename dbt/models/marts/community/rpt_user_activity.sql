@@ -96,9 +96,9 @@ final as (
         users.user_id,
 
         -- text
-        coalesce(users.user_name, 'unknown') as user_name,
-        coalesce(users.company_name, 'unknown') as company_name,
-        coalesce(users.address_city, 'unknown') as city,
+        coalesce(nullif(users.user_name, ''), 'unknown') as user_name,
+        coalesce(nullif(users.company_name, ''), 'unknown') as company_name,
+        coalesce(nullif(users.address_city, ''), 'unknown') as city,
 
         -- numbers
         coalesce(posts_per_user.post_count, 0) as post_count,

@@ -17,9 +17,9 @@ final as (
         -- text
         title,
         description,
-        coalesce(category, 'unknown') as category,
-        coalesce(sub_category, 'unknown') as sub_category,
-        coalesce(gender, 'unknown') as gender,
+        coalesce(nullif(category, ''), 'unknown') as category,
+        coalesce(nullif(sub_category, ''), 'unknown') as sub_category,
+        coalesce(nullif(gender, ''), 'unknown') as gender,
 
         -- numbers
         unit_amount_usd,

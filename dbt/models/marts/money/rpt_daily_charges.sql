@@ -21,9 +21,9 @@ named as (
         amount,
         signed_amount_usd,
         orphan_charge_count,
-        coalesce(charge_kind, 'unknown') as charge_kind,
-        coalesce(charge_method, 'unknown') as charge_method,
-        coalesce(currency_code, 'unknown') as currency_code
+        coalesce(nullif(charge_kind, ''), 'unknown') as charge_kind,
+        coalesce(nullif(charge_method, ''), 'unknown') as charge_method,
+        coalesce(nullif(currency_code, ''), 'unknown') as currency_code
     from charges
 
 ),

@@ -43,9 +43,9 @@ placed as (
         orders.unit_count,
         orders.net_amount_usd,
         orders.shipping_weight_kg,
-        coalesce(orders.shipping_country_code, 'unknown') as country_code,
-        coalesce(orders.shipping_state, 'unknown') as state,
-        coalesce(orders.shipping_city, 'unknown') as city,
+        coalesce(nullif(orders.shipping_country_code, ''), 'unknown') as country_code,
+        coalesce(nullif(orders.shipping_state, ''), 'unknown') as state,
+        coalesce(nullif(orders.shipping_city, ''), 'unknown') as city,
         coalesce(online_order_codes.sales_channel, 'unknown') as sales_channel
     from orders
     left join order_statuses on orders.status_code = order_statuses.status_code

@@ -62,7 +62,7 @@ sold as (
         coalesce(products.category, 'unknown') as category,
         coalesce(products.sub_category, 'unknown') as sub_category,
         coalesce(products.gender, 'unknown') as gender,
-        coalesce(orders.shipping_country_code, 'unknown') as country_code,
+        coalesce(nullif(orders.shipping_country_code, ''), 'unknown') as country_code,
         order_items.is_returned or coalesce(order_statuses.is_returned, false) as is_returned
     from order_items
     inner join orders on order_items.order_id = orders.order_id

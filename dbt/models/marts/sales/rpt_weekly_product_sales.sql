@@ -119,7 +119,7 @@ final as (
         compared.product_id,
 
         -- text
-        coalesce(products.title, 'unknown') as product_title,
+        coalesce(nullif(products.title, ''), 'unknown') as product_title,
         coalesce(products.category, 'unknown') as category,
         coalesce(products.sub_category, 'unknown') as sub_category,
         coalesce(products.gender, 'unknown') as gender,
