@@ -52,7 +52,7 @@ looker-url: setup ## Links that open Looker Studio on the reports, one for each 
 docs: setup ## dbt's documentation as one file, and the reference of pages, metrics and fields
 	@env -u TIDELINE_DBT_DIR -u TIDELINE_DBT_TARGET $(BIN)/python -m devstack manifest
 	@mkdir -p .tideline/docs && cp dbt/target/manifest.json .tideline/docs/
-	@env -u TIDELINE_DBT_TARGET $(BIN)/dbt --quiet docs generate --static --empty-catalog --no-compile --project-dir dbt --profiles-dir dbt --target-path $(CURDIR)/.tideline/docs
+	@env -u TIDELINE_DBT_TARGET $(BIN)/dbt --quiet docs generate --static --empty-catalog --no-compile --project-dir dbt --profiles-dir dbt --target-path "$$PWD/.tideline/docs"
 	@$(BIN)/python -m dashboard.cli docs
 	@echo .tideline/docs/static_index.html
 

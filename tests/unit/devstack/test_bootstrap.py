@@ -98,6 +98,21 @@ def test_the_documentation_is_of_the_project_that_ships(tmp_path):
     assert [line for line in done.stdout.splitlines() if line.startswith("dbt") and "theirs" in line] == []
 
 
+def test_the_documentation_is_written_in_a_checkout_whose_path_has_blanks(tmp_path):
+    here = tmp_path / "Größe und $HOME"
+    binaries = here / "bin"
+    binaries.mkdir(parents=True)
+    for name in ("python", "dbt"):
+        (binaries / name).write_text(f'#!/bin/sh\nfor word; do echo "{name} $word"; done\n')
+        (binaries / name).chmod(0o755)
+    (here / "dbt" / "target").mkdir(parents=True)
+    (here / "dbt" / "target" / "manifest.json").touch()
+    command = ["make", "--no-print-directory", "-f", str(bootstrap.ROOT / "Makefile"), "BIN=bin"]
+    command += ["PYTHON=bin/python", "docs"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+    assert f"dbt {here}/.tideline/docs" in done.stdout.splitlines()
+
+
 def test_the_certificate_bundle_reaches_pip_and_uv(monkeypatch, tmp_path):
     bundle = tmp_path / "bundle.pem"
     bundle.touch()
