@@ -7,6 +7,7 @@ nothing changed: each environment carries a stamp of what it was made from.
 from __future__ import annotations
 
 import hashlib
+import locale
 import os
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ EMULATOR_LOCK = ROOT / "include" / "devstack" / "bigquery" / "requirements.txt"
 UV = "uv==0.13.8"
 OLDEST, NEWEST = (3, 11), (3, 14)
 NEEDED_BYTES = 5 << 30
+UNUSABLE = "$%?'\"`;:\n"
 BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -36,6 +38,7 @@ def main() -> int:
     """Make both environments current; print one line that says what to do when that cannot be."""
     try:
         use_new_enough_python()
+        check_place()
         install_project()
         install_emulator()
     except SetupError as error:
@@ -60,6 +63,27 @@ def use_new_enough_python() -> None:
     raise SetupError(
         f"Python 3.{OLDEST[1]} to 3.{NEWEST[1]} is needed, {found} was found; install one of them"
     )
+
+
+def check_place() -> None:
+    """Refuse a folder in whose path something that is started here would read more than a name.
+
+    Airflow expands `$` and `%` in the paths of its configuration, and its database's URL ends at a `?`; the
+    emulator refuses quotes and `;`; `:` separates folders of PATH. Python before 3.13 reads where a package
+    lies in the locale's encoding, of which `LC_ALL=C` makes ASCII.
+    """
+    path = str(ROOT)
+    if signs := " ".join(dict.fromkeys(sign for sign in path if sign in UNUSABLE)):
+        raise SetupError(
+            f"{path}: what runs here takes no {signs} in a path; move the checkout to another folder"
+        )
+    try:
+        path.encode(locale.getencoding() if sys.version_info < (3, 13) else "utf-8")
+    except UnicodeEncodeError:
+        raise SetupError(
+            f"{path!a} cannot be spelt in {locale.getencoding()}, the encoding of this shell; unset LC_ALL, "
+            "or set it to a locale with UTF-8, such as C.UTF-8"
+        ) from None
 
 
 def install_project() -> None:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,27 @@ def test_another_python_of_the_path_is_used(monkeypatch):
     with pytest.raises(pytest.fail.Exception):
         bootstrap.use_new_enough_python()
     assert started == ["/bin/python3.99"]
+
+
+@pytest.mark.parametrize(
+    ("place", "encoding", "said"),
+    [
+        ("/home/me/50% off", "UTF-8", "takes no % in a path; move the checkout"),
+        ("/home/Danny's/$work", "UTF-8", r"takes no ' \$ in a path; move the checkout"),
+        (
+            "/home/me/täglich",
+            "ANSI_X3.4-1968",
+            r"t\\xe4glich' cannot be spelt in ANSI_X3.4-1968.*; unset LC_ALL",
+        ),
+        ("/home/me/täglich & (neu) #1", "UTF-8", None),
+    ],
+)
+def test_a_folder_in_which_nothing_could_run_is_refused_at_once(monkeypatch, place, encoding, said):
+    monkeypatch.setattr(bootstrap, "ROOT", Path(place))
+    monkeypatch.setattr(bootstrap.sys, "version_info", (3, 12))
+    monkeypatch.setattr(bootstrap.locale, "getencoding", lambda: encoding)
+    with pytest.raises(bootstrap.SetupError, match=said) if said else nullcontext():
+        bootstrap.check_place()
 
 
 def test_a_full_disk_is_refused_before_anything_is_written(monkeypatch):
