@@ -307,6 +307,20 @@ def test_a_name_that_speaks_of_secrets_is_none(renderer: Renderer) -> None:
     assert renderer.documents(*KIND, "--set", "settings.TIDELINE_PROJECT=token-corp")
 
 
+def test_a_number_among_settings_is_written_as_it_was(renderer: Renderer, tmp_path: Path) -> None:
+    """Helm has it as a float: docs/scale.md's TIDELINE_PART_BYTES became 1.073741824e+09, which is no setting."""
+    given = {
+        "TIDELINE_PART_BYTES": 1073741824,
+        "TIDELINE_MAXIMUM_BYTES_BILLED": 1 << 40,
+        "TIDELINE_LEASE_SECONDS": 900,
+    }
+    path = tmp_path / "numbers.yaml"
+    path.write_text(yaml.safe_dump({"settings": given}), encoding="utf-8")
+    documents = renderer.documents(*KIND, "-f", str(path))
+    data = next(d for d in documents if d["metadata"]["name"] == "tideline-settings")["data"]
+    assert {name: data[name] for name in given} == {name: str(value) for name, value in given.items()}
+
+
 @pytest.mark.parametrize("version", ["1.29.0", "1.36.0"])
 def test_a_kubernetes_that_is_not_supported_is_refused(renderer: Renderer, version: str) -> None:
     assert "kubeVersion" in renderer.refusal(*KIND, kubernetes=version)

@@ -15,6 +15,11 @@ app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 {{- end }}
 
+{{/* A setting as text. Helm has the numbers of a file as floats, and writes those from a million on with an exponent. */}}
+{{- define "tideline.setting" -}}
+{{- if and (kindIs "float64" .) (eq (toString .) (toString (floor .))) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
 {{/* repository@digest, else repository:tag. Call with an image's map. */}}
 {{- define "tideline.image" -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
