@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sys
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from charts import CHART, KUBERNETES, ROOT, TASK_PODS, VALUES, combined, containers, pods
+
+from tideline.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -287,6 +290,9 @@ REFUSED = {
     "a secret among settings": (["--set", "settings.TIDELINE_API_TOKEN=x"], "secret"),
     "a secret in an address": (["--set", "settings.TIDELINE_PROJECT=https://me:x@example.com"], "secret"),
     "a setting that is none": (["--set", "settings.FOO=x"], "FOO"),
+    "a setting that nobody reads": (["--set", "settings.TIDELINE_DATASET_PREFFIX=test_"], "settings.TIDELINE_DATASET_PREFFIX is no setting"),
+    "a setting's wrong scheme": (["--set", "settings.TIDELINE_RAW_URI=gcs://raw"], "settings.TIDELINE_RAW_URI is"),
+    "a setting's wrong number": (["--set-string", "settings.TIDELINE_LEASE_SECONDS=10m"], "settings.TIDELINE_LEASE_SECONDS is"),
     "an exporter's tag latest": (["--set", "airflow.statsd.enabled=true", "--set", "airflow.images.statsd.tag=latest"], "airflow.images.statsd.tag"),
     "a pool's tag latest": (["--set", "airflow.pgbouncer.enabled=true", "--set", "airflow.images.pgbouncer.tag=latest"], "airflow.images.pgbouncer.tag"),
     "a pool before the small Postgres": (["--set", "airflow.pgbouncer.enabled=true", "--set-string", "airflow.images.pgbouncer.tag=1,airflow.images.pgbouncerExporter.tag=1"], "database.secret"),
@@ -305,6 +311,12 @@ def test_what_cannot_work_is_refused_with_the_key(renderer: Renderer, case: str)
 
 def test_a_name_that_speaks_of_secrets_is_none(renderer: Renderer) -> None:
     assert renderer.documents(*KIND, "--set", "settings.TIDELINE_PROJECT=token-corp")
+
+
+def test_the_chart_knows_every_setting() -> None:
+    text = (CHART / "templates" / "checks.yaml").read_text(encoding="utf-8")
+    known = set(re.findall(r'^  "(TIDELINE_[A-Z_]+)" "', text, re.MULTILINE))
+    assert known == {f"TIDELINE_{field.name.upper()}" for field in dataclasses.fields(Settings)}
 
 
 def test_a_number_among_settings_is_written_as_it_was(renderer: Renderer, tmp_path: Path) -> None:
