@@ -25,7 +25,7 @@ from tideline.cli.console import (
     show,
     size,
 )
-from tideline.errors import TidelineError
+from tideline.errors import SettingsError, TidelineError
 from tideline.plan import RunRequest
 from tideline.window import HOUR, Window, hour_of, parse_instant
 
@@ -53,7 +53,7 @@ def run(
     request = RunRequest(
         run_id=run_id_of(now),
         kind="manual",
-        interval=_catch_up_interval(end, now) if catch_up else None,
+        interval=_catch_up_interval(start, end, now) if catch_up else None,
         datasets=tuple(dataset) if dataset else None,
         window=None if catch_up else named_window(start, end),
         catch_up=catch_up,
@@ -167,7 +167,12 @@ def _run_one(deployment: Deployment, load: Summary, run_id: str, step: Any) -> S
     return merged
 
 
-def _catch_up_interval(end: str | None, now: datetime) -> tuple[datetime, datetime]:
+def _catch_up_interval(start: str | None, end: str | None, now: datetime) -> tuple[datetime, datetime]:
+    if start:
+        raise SettingsError(
+            "--start is given, but --catch-up begins at the high-water mark of each dataset",
+            remedy="leave one of them out; `tideline rewind` moves a mark back",
+        )
     last = parse_instant(end) if end else hour_of(now)
     return last - HOUR, last
 

@@ -73,3 +73,9 @@ def test_what_is_the_same_for_all_stops_the_run(failing):
     done = run()
 
     assert (done.stdout, done.exception) == ("", failing["a.one"])
+
+
+def test_catching_up_from_a_start_is_refused(failing):
+    done = CliRunner().invoke(cli.app, ["run", "--catch-up", "--start", "2026-01-31T10:00"])
+
+    assert str(done.exception).startswith("--start is given, but --catch-up begins at the high-water mark")
