@@ -38,6 +38,13 @@ BODY_LIMIT_BYTES = 256 << 20
 _MOST_REDIRECTS = 3
 _BLOCK_BYTES = 1 << 16
 _SHORTEST_SECONDS = 0.001
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Cache-Control": "no-cache",  # a cache on the way may have one page from before and the next from now
+    "User-Agent": "tideline",
+}
+"""Sent where the connection says nothing else."""
 _HEADER_TEXT = re.compile(r"[\x20-\x7e\xa0-\xff\t]*")
 
 
@@ -240,7 +247,8 @@ def _encoded(user: str) -> bytes:
 
 
 def _request_headers(given: Mapping[str, str], auth: tuple[str, str] | None) -> dict[str, str]:
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "tideline", **given}
+    named = {name.lower() for name in given}
+    headers = {name: text for name, text in _HEADERS.items() if name.lower() not in named} | dict(given)
     if auth:
         headers |= {"Authorization": f"Basic {b64encode(_encoded(':'.join(auth))).decode()}"}
     for name, value in headers.items():

@@ -36,6 +36,7 @@ KEPT_HEADERS = (
     "content-length",
     "content-encoding",
     "date",
+    "age",
     "etag",
     "last-modified",
     "link",

@@ -74,8 +74,18 @@ def test_gives_status_headers_and_body_as_sent(session, site, reply):
     assert (answer.headers["etag"], answer.headers["x-total-count"]) == ('"1"', "1")
     assert site.paths == ["/posts?q=a+b%26%C3%BC"]
     sent = site.requests[0][1]
-    assert sent["accept-encoding"] == "identity"
+    assert (sent["accept-encoding"], sent["cache-control"]) == ("identity", "no-cache")
     assert "authorization" not in sent
+
+
+def test_a_header_of_the_connection_takes_the_place_of_ours_however_it_is_spelt(make_session, site, reply):
+    sent = []
+    site.answer = lambda path, headers: sent.append(headers) or reply(body=b"[]")
+    session = make_session(headers={"accept": "text/json", "CACHE-CONTROL": "max-age=60"})
+
+    session.get(session.url_of("/posts"))
+
+    assert [sent[0].get_all(name) for name in ("Accept", "Cache-Control")] == [["text/json"], ["max-age=60"]]
 
 
 def test_connections_are_kept_alive(session, site, reply):

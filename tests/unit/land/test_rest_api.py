@@ -183,6 +183,23 @@ def test_a_short_page_is_not_taken_for_the_last(landing, flagged, site, reply, s
     assert landing(dataset)[0].records == sum(sizes)
 
 
+def test_a_cache_on_the_way_is_asked_to_look_itself(landing, listing, site, store):
+    """One page from before an item went and the next from after it, and an item between them is on neither."""
+    items, kept = rows(12), {}
+    listing(items, total=False)
+    origin = site.answer
+
+    def cache(path, headers):
+        if "_page=1" in path and "no-cache" not in headers.get("Cache-Control", ""):
+            return kept.setdefault(path, origin(path, headers))
+        return origin(path, headers)
+
+    site.answer = cache
+    assert snapshot(store, landing()[0]) == items
+    del items[0]
+    assert snapshot(store, landing()[0]) == items
+
+
 def test_a_server_without_paging_gives_everything_on_a_short_first_page(landing, site, reply, store):
     site.answer = lambda path, headers: reply(rows(4))
 
