@@ -32,7 +32,13 @@ SPEAKERS = {
     "subprocess": {
         "spark/submit.py"
     },  # a job of its own, whose parts are committed by manifests like any other
-    "pymongo": {"land/mongodb.py", "land/mongo_errors.py", "land/mongo_counts.py", "connections.py"},
+    "pymongo": {
+        "land/mongodb.py",
+        "land/mongo_errors.py",
+        "land/mongo_counts.py",
+        "land/mongo_majority.py",
+        "connections.py",
+    },
 }
 """Library → the modules that may import it at run time. A module that has to be added here speaks to another
 process: it does so through a client that a deployment hands out, or the fault points do not see it."""

@@ -20,6 +20,7 @@ from tideline.land.framing import DocumentStream
 from tideline.land.memory import keep_for_replies
 from tideline.land.mongo_counts import Probe
 from tideline.land.mongo_errors import place_of, speaking
+from tideline.land.mongo_majority import check_majority
 from tideline.land.mongo_ranges import within
 from tideline.land.mongo_replies import take_replies
 from tideline.land.request import part_of
@@ -57,12 +58,14 @@ def land(request: LandRequest[MongoDataset], client: MongoClient[Any], store: St
 
     Raises:
         SourceRefusedError: No such collection, or the credentials may not read it.
-        SourceUnavailableError: The server cannot be reached, went away, or gave nothing for the deadline.
+        SourceUnavailableError: The server cannot be reached, went away, gave nothing for the deadline, or has
+            not yet got most of its members to have what was written in the window.
         SourceChangedError: The scan gave another number of documents than the server counts.
         SettingsError: The connection is malformed.
     """
     keep_for_replies()
     dataset = request.dataset
+    check_majority(client, dataset, request.window.end)
     attempt = request.begin()
     criteria = within(request.part, window_filter(dataset, request.window, attempt.extracted_at))
     probe = Probe.of(client, request, criteria, attempt.extracted_at)

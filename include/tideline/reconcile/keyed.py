@@ -7,6 +7,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from tideline.land.mongo_majority import check_majority
 from tideline.merge.cap import Deletions, check_cap
 from tideline.reconcile.compare import RELANDED, VERDICT, VERDICTS, compared
 from tideline.reconcile.evidence import EventFile, begin, land_documents
@@ -31,10 +32,12 @@ def reconcile_keyed(work: Reconciliation, dataset: MongoDataset) -> Summary:
 
     Raises:
         ContractError: More is gone than may be deleted at once; nothing was written.
+        SourceUnavailableError: The source does not answer, or shows the past.
     """
     deployment = work.deployment
     reader = KeyReader(deployment.open_source(deployment.catalog.source_of(dataset)), dataset)
     began_at = work.now()
+    check_majority(reader.client, dataset, began_at)
     with compared(deployment.open_warehouse(), dataset, reader.scan(), began_at) as (comparison, counts):
         found = {verdict: counts[verdict] for verdict in VERDICTS} | {"unreadable": reader.unreadable}
         with EventFile.open(dataset) as file:

@@ -122,6 +122,8 @@ class Wire:
     collections: tuple = ("things",)
     commands: list = field(default_factory=list)
     listing: dict | None = None
+    replication: dict = field(default_factory=dict)
+    """What `hello` says besides."""
     quiet: threading.Event = field(default_factory=threading.Event)
 
     def sent(self, name):
@@ -167,7 +169,7 @@ class _WireHandler(socketserver.BaseRequestHandler):
                 "maxMessageSizeBytes": 48000000,
                 "maxWriteBatchSize": 1000,
             }
-            return bson.encode({**hello, **limits, "helloOk": True, "ok": 1.0})
+            return bson.encode({**hello, **limits, **wire.replication, "helloOk": True, "ok": 1.0})
         wire.commands.append(command)
         if name == "listCollections":
             found = [{"name": known, "type": "collection"} for known in wire.collections]
