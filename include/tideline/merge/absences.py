@@ -63,7 +63,8 @@ def absences_of(dataset: Dataset, raw: Manifest, refined: Manifest) -> Absences 
     """What a load says by what it does not have; None where it is no whole read.
 
     That a read was whole is what the landing itself says (`details.whole`), not what the catalog says today.
-    A refused record whose key cannot be read may be any row, so nothing is concluded then.
+    A refused record whose key cannot be read may be any row, and where rows were on two pages others may have
+    been on none, so nothing is concluded then.
     """
     is_whole = raw.details.get("whole") and not raw.details.get("range") and not raw.unchanged
     refused = refined.details.get("refused_keys", None if refined.details.get("quarantined") else [])
@@ -73,6 +74,13 @@ def absences_of(dataset: Dataset, raw: Manifest, refined: Manifest) -> Absences 
         log.warning(
             "%s %s: refused records have no key that can be read, so no row counts as vanished",
             dataset.dataset_id, raw.window,
+        )  # fmt: skip
+        return None
+    if moved := refined.details.get("moved_keys"):
+        log.warning(
+            "%s %s: %d keys were on two pages, so the listing moved while it was read, and no row counts as "
+            "vanished; if that does not pass, have it sorted by its key (parameters in the catalog)",
+            dataset.dataset_id, raw.window, moved,
         )  # fmt: skip
         return None
     return Absences(raw.extracted_at, tuple(tuple(key) for key in refused))

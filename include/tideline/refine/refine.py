@@ -21,6 +21,7 @@ from tideline.lake import manifest as manifests
 from tideline.lake.manifest import Manifest
 from tideline.refine import events
 from tideline.refine.contract import SEMANTICS
+from tideline.refine.moved import MovedKeys
 from tideline.refine.parquet import ParquetLimits, PartWriter
 from tideline.refine.parts import decoded_parts, engine_for
 from tideline.refine.processed import ProcessedWriter
@@ -89,7 +90,7 @@ def refine(
         return _refine_events(attempt, raw, processed, limits)
     engine = engine_for(dataset, decoder)
     tally = Tally(dataset, landed.extracted_at, is_range=bool(attempt.range))
-    refused_keys = RefusedKeys(dataset)
+    refused_keys, moved_keys = RefusedKeys(dataset), MovedKeys(dataset, len(landed.parts))
     refused = QuarantineWriter(attempt.folder, attempt.part_writer(quarantine, limits))
     with (
         ProcessedWriter(dataset, attempt.part_writer(processed, limits), limits) as rows,
@@ -101,6 +102,7 @@ def refine(
             rows.add(decoded.batch, part.uri, landed.seen_at(part))
             refused.add(decoded.rejects, part.uri)
             refused_keys.add(decoded.rejects)
+            moved_keys.add(decoded.batch, part.uri)
         _check_landed_count(tally, attempt)
         evidence = _commit_evidence(attempt, refused, tally, quarantine)
         _check_threshold(attempt, refused, tally, evidence)
@@ -109,6 +111,7 @@ def refine(
     details = {
         **tally.details(),
         **refused_keys.details(),
+        **moved_keys.details(),
         "quarantine_uri": evidence,
         "reasons": dict(refused.reasons.most_common()),
         "raw_manifest": raw_manifest_uri,

@@ -126,11 +126,12 @@ def test_an_empty_whole_read_is_the_loss_of_everything(kit, lake, run, live):
         ({"quarantined": 1, "details": {"refused_keys": [["2"]]}}, [1, 2]),
         ({"quarantined": 1, "details": {"refused_keys": None}}, [1, 2, 3]),
         ({"quarantined": 1}, [1, 2, 3]),
+        ({"details": {"moved_keys": 1}}, [1, 2, 3]),
         ({"raw_details": {}}, [1, 2, 3]),
         ({"raw_details": {"whole": True, "range": {"number": 0}}}, [1, 2, 3]),
         ({"unchanged": True}, [1, 2, 3]),
     ],
-    ids=["refused", "refused-unreadable", "refused-unknown", "not-whole", "range", "unchanged"],
+    ids=["refused", "refused-unreadable", "refused-unknown", "moved", "not-whole", "range", "unchanged"],
 )
 def test_what_is_not_known_to_be_absent_stays(options, expected, kit, lake, run, live):
     dataset = kit.http(delete_threshold=1)
