@@ -11,13 +11,14 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, TaskGroup,
 from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.xcom import XCom
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior, TestIndirectSelection
 
 from tideline import settings
 from tideline.catalog.loader import load_catalog
 from tideline.catalog.models import NIGHTLY, HourlyManifest, has_models, manifest_path, profile_name
-from tideline.run_form import handed_over, handed_over_by_each, merged_by_now
+from tideline.run_form import begin_anew, handed_over, handed_over_by_each, merged_by_now
 
 SETTINGS = settings.from_environment()
 CATALOG = load_catalog(SETTINGS.catalog_dir)
@@ -64,11 +65,13 @@ def plan(dataset_id: str | None = None, **context: Any) -> Any:
 
 
 @task(retry_policy=RETRIES, **pod("extract"))
-def land(load: dict[str, Any], dataset_id: str | None = None, run_id: str | None = None) -> dict[str, Any]:
+def land(load: dict[str, Any], dataset_id: str | None = None, **context: Any) -> dict[str, Any]:
     """Source → raw. Takes a planned load, or the whole plan and which of it."""
     if dataset_id and dataset_id not in handed_over(load):
         raise AirflowSkipException("not among the datasets of this run")
-    return body("land_dataset", load[dataset_id] if dataset_id else load, run_id)
+    planned = load[dataset_id] if dataset_id else load
+    begin_anew(context, planned["dataset_id"], XCom.delete)
+    return body("land_dataset", planned, context["run_id"])
 
 
 @task(retry_policy=RETRIES, **pod("transform"))

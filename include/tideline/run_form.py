@@ -11,7 +11,7 @@ from tideline.plan import RunRequest
 from tideline.window import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tideline.plan import Kind
 
@@ -80,6 +80,23 @@ def handed_over_by_each(left: Any, tasks: int) -> list[Any]:  # noqa: ANN401  wh
     """
     each = handed_over(left)
     return [each] if isinstance(each, Mapping) else list(each[:tasks])
+
+
+def begin_anew(context: Mapping[str, Any], dataset_id: str, take_away: Callable[..., None]) -> None:
+    """Take away what refine and merge left before this landing, in a run that is done again.
+
+    Airflow keeps it until they begin, and for good where a person marks one of them as success before: what
+    is landed now would count as merged.
+    """
+    ti = context["ti"]
+    for verb, map_index in (("refine", ti.map_index), ("merge", -1)):
+        take_away(
+            key="return_value",
+            dag_id=ti.dag_id,
+            task_id=f"{dataset_id}.{verb}",
+            run_id=ti.run_id,
+            map_index=map_index,
+        )
 
 
 def merged_by_now(

@@ -10,6 +10,7 @@ import sys
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_bag_holds_the_dags_and_no_import_errors(bag):
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
 def test_dag_files_are_wiring_only(path):
     source = path.read_text()
-    assert source.count("\n") <= 160
+    assert source.count("\n") <= 165
     assert not path.stem.startswith("dbt_")
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import):
@@ -271,6 +272,24 @@ def test_a_task_that_got_nothing_says_so_and_is_not_tried_again(dag, verb, given
         errors.FatalError, match=r"left nothing to go on with .*clear it, with everything downstream"
     ):
         dag.get_task(f"shop_mongodb.orders.{verb}").python_callable(*given)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_what_is_landed_anew_counts_as_merged_only_after_its_merge(dag, split_dag, split, monkeypatch):
+    """A merge of a run that is cleared may be marked as success before it begins; Airflow keeps what it left."""
+    done = []
+    monkeypatch.setattr("tideline.connections.open_deployment", nullcontext)
+    monkeypatch.setattr("tideline.pipeline.land_dataset", lambda _, load, __: done.append(load))
+    monkeypatch.setattr(
+        "airflow.sdk.execution_time.xcom.XCom.delete",
+        lambda **of: done.append((of["task_id"], of["map_index"])),
+    )
+    ti = SimpleNamespace(dag_id="tideline_hourly", run_id="r", map_index=3 if split else -1)
+    load = {"dataset_id": "shop_mongodb.orders"}
+    given = (load,) if split else ({"shop_mongodb.orders": load}, "shop_mongodb.orders")
+    land = (split_dag if split else dag).get_task("shop_mongodb.orders.land")
+    land.python_callable(*given, run_id="r", ti=ti)
+    assert done == [("shop_mongodb.orders.refine", ti.map_index), ("shop_mongodb.orders.merge", -1), load]
 
 
 def test_a_bare_click_is_valid(dag):

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.api.datamodels._generated import DagRunType
 
 from tideline.errors import FatalError, SettingsError
-from tideline.run_form import handed_over, handed_over_by_each, merged_by_now, run_request
+from tideline.run_form import begin_anew, handed_over, handed_over_by_each, merged_by_now, run_request
 from tideline.window import HOUR
 
 pytestmark = pytest.mark.airflow
@@ -105,3 +105,20 @@ def test_what_a_merge_left_before_its_run_was_cleared_counts_no_more(state: str)
     orders, items = {"dataset_id": "shop.orders"}, {"dataset_id": "shop.items"}
     assert merged_by_now(context, [orders, None, items]) == [items]
     assert asked == [(("tideline_hourly",), {"run_ids": ["r"]})]
+
+
+def test_what_is_landed_anew_was_neither_refined_nor_merged() -> None:
+    """Airflow keeps what they left, and a merge that is marked as success before it begins leaves nothing else."""
+    gone: list[tuple[str, int]] = []
+
+    def take_away(*, key: str, dag_id: str, task_id: str, run_id: str, map_index: int) -> None:
+        assert (key, dag_id, run_id) == ("return_value", "tideline_hourly", "r")
+        gone.append((task_id, map_index))
+
+    for map_index in (-1, 2):
+        ti = SimpleNamespace(dag_id="tideline_hourly", run_id="r", map_index=map_index)
+        begin_anew({"ti": ti}, "shop.orders", take_away)
+    assert gone == [
+        ("shop.orders.refine", -1), ("shop.orders.merge", -1),
+        ("shop.orders.refine", 2), ("shop.orders.merge", -1),
+    ]  # fmt: skip
