@@ -51,7 +51,8 @@ group by 1, 2, 3"""
 
 def page() -> None:
     """Show it."""
-    days = heading("Money", "Was paid what is due, and what went back?", "rpt_daily_payments", "order_date")
+    question, moved = "Was paid what is due, and what went back?", ("rpt_daily_charges", "charge_date")
+    days = heading("Money", question, "rpt_daily_payments", "order_date", moved)
     if not days:
         return
     span = period(*days)

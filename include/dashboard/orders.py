@@ -70,7 +70,8 @@ LONG_DAYS = 750
 def page() -> None:
     """Show it."""
     question = "In which status are orders, and how long do they stay there?"
-    days = heading("Orders", question, "rpt_daily_order_statuses", "status_date")
+    placed = ("rpt_order_status_mix", "order_date")
+    days = heading("Orders", question, "rpt_daily_order_statuses", "status_date", placed)
     if not days:
         return
     span = period(*days)

@@ -27,6 +27,8 @@ KEPT_SECONDS = 300
 MOST_ROWS = 1000
 """Rows of a table that people look at; figures and charts are made of all."""
 PERIODS = {"Last 30 days": 30, "Last 90 days": 90, "Last 12 months": 365, "Everything": None, "Own dates": 0}
+OLDEST = "1900-01-01"
+"""The first day that is shown; before it lie only wrong ones."""
 NONE = "n/a"
 NOTHING = "Nothing matches these filters. Choose a longer period or fewer filters."
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -61,7 +63,9 @@ def ask(sql: str, **parameters: Value) -> pd.DataFrame:
     return _asked(sql, parameters)
 
 
-def heading(title: str, question: str, table: str, day: str | None = None) -> tuple[date, date] | None:
+def heading(
+    title: str, question: str, table: str, day: str | None = None, also: tuple[str, str] | None = None
+) -> tuple[date, date] | None:
     """Title, question and until when the numbers are complete.
 
     Args:
@@ -69,13 +73,14 @@ def heading(title: str, question: str, table: str, day: str | None = None) -> tu
         question: What it answers.
         table: The report that says until when.
         day: Its column of days; the first and the last one are returned.
+        also: Another report of the page and its column of days, which are among them too.
 
     Returns:
         The first and last day; None where the table is empty, which is said.
     """
     st.title(title)
     span = f"min({day}) as first_day, max({day}) as last_day" if day else "count(*) as first_day"
-    guard = f"where {day} >= '1900-01-01'" if day else ""
+    guard = f"where {day} >= '{OLDEST}'" if day else ""
     as_of = "if(count(data_as_of) = count(*), min(data_as_of), null)"
     asked = f"select {as_of} as data_as_of, count(*) as row_count,"
     found = ask(f"{asked} {span} from {{marts}}.{table} {guard}").iloc[0]
@@ -84,7 +89,14 @@ def heading(title: str, question: str, table: str, day: str | None = None) -> tu
     if not found["row_count"]:
         st.info("There is no data yet. The next hourly run will bring it.", icon=":material/inbox:")
         return None
-    return (found["first_day"].date(), found["last_day"].date()) if day else (date.min, date.max)
+    if not day:
+        return date.min, date.max
+    ends = [found["first_day"], found["last_day"]]
+    if also:
+        other, column = also
+        asked = f"select min({column}) as first_day, max({column}) as last_day from {{marts}}.{other}"  # noqa: S608 - names of ours
+        ends.extend(ask(f"{asked} where {column} >= '{OLDEST}'").iloc[0].dropna())
+    return min(ends).date(), max(ends).date()
 
 
 def _say_as_of(moment: pd.Timestamp) -> None:

@@ -130,6 +130,24 @@ def test_orders_of_many_years_are_shown_to_the_newest_day(environ, warehouse, dr
     assert len(drawn["Open orders at the end of each day"]) == 5 * 365 + 1
 
 
+def test_everything_is_all_days_of_both_reports_of_a_page(environ, warehouse, drawn):
+    """Orders placed before the first status that is known, and money that went back after the last order."""
+    also = {
+        "rpt_order_status_mix": {"order_date": ago(300), "order_count": 7},
+        "rpt_daily_charges": {"charge_date": TODAY, "signed_amount_usd": 5.0},
+    }
+    warehouse.fill("both_", also=also)
+    environ("both_")
+    orders = opened("orders")
+    assert figures(orders)["Orders"] == "10"
+    orders.selectbox(key="period").set_value("Everything").run()
+    assert figures(orders)["Orders"] == "17"
+    money = opened("money")
+    money.selectbox(key="period").set_value("Everything").run()
+    assert figures(money)
+    assert drawn["How customers pay"]["amount"].sum() == 45.0
+
+
 def test_cohorts_of_many_years_are_shown_to_the_newest_and_whole(environ, warehouse, drawn):
     warehouse.fill("cohorts_")
     first, last = date(2012, 1, 1), TODAY.replace(day=1)
