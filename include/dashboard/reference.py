@@ -44,7 +44,7 @@ def _page(page: Page, models: dict[str, dict[str, Any]]) -> Iterator[str]:
     sources = [(f"`ds{number}`", f"`{table}`", _partition(models[table])) for number, table in names]
     yield from _table(("alias", "table", "days are in"), sources)
     filters = ", ".join(f"`{name}`" for name in page.filters)
-    yield from ("", f"Filters: {filters}. Tile: *Data as of* = `MAX(data_as_of)`.", "")
+    yield from ("", f"Filters: {filters}. Tile: *Data as of* = `MIN(data_as_of)` of `ds0`.", "")
     yield from _table(("chart", "title", "table", "dimensions", "measures"), map(_chart, page.charts))
     for table in page.tables:
         yield from ("", f"Fields of `{table}`:", "")

@@ -51,6 +51,13 @@ def test_charts_name_columns_that_their_tables_have(reports, page):
     assert set(page.filters) <= columns
 
 
+def test_the_tile_says_how_far_the_dataset_that_is_behind_has_come(parsed):
+    text = pages_text(PAGES, parsed)
+    assert text.count("Tile: *Data as of* = `MIN(data_as_of)` of `ds0`.") == len(PAGES)
+    (health,) = [page for page in PAGES if page.name == "health"]
+    assert health.tables[0] == "rpt_freshness"
+
+
 def test_exposures_are_the_pages(parsed):
     exposures = {e["name"].removesuffix("_page").replace("_", "-"): e for e in parsed["exposures"].values()}
     assert set(exposures) == {page.name for page in PAGES}
