@@ -122,12 +122,16 @@ def period(first: date, last: date) -> Span:
     if days is None:
         return Span(first, last)
     if days:
-        today = datetime.now(UTC).date()
-        newest = last if first > today else min(last, today)
+        newest = last if first > today() else min(last, today())
         return Span(max(first, newest - timedelta(days=days - 1)), newest)
     chosen = st.sidebar.date_input("Days", (first, last), min_value=first, max_value=last, key="days")
     both = tuple(chosen) if isinstance(chosen, tuple | list) else (chosen,)
     return Span(both[0] if both else first, both[-1] if both else last)
+
+
+def today() -> date:
+    """The day that is not over yet (UTC)."""
+    return datetime.now(UTC).date()
 
 
 def choose(label: str, table: str, column: str, where: str = "true") -> list[str]:

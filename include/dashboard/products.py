@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import charts
+from dashboard import charts, parts
 from dashboard.parts import (
     MONEY,
     PER_CENT,
@@ -56,6 +57,7 @@ from {marts}.rpt_weekly_product_sales
 where
     week_start_date >= date_sub(@last, interval 28 day)
     and week_start_date <= date_sub(@last, interval 6 day)"""
+"""By the last day that is over: only whole weeks are compared."""
 
 ARTICLES = """
 select
@@ -84,7 +86,8 @@ def page() -> None:
     gender = choose("Made for", "rpt_daily_sales", "gender")
     where, words = matching(category=category, gender=gender), given(category=category, gender=gender)
     asked = {**span.parameters, **words}
-    compared = ask(f"{COMPARED}{where}\ngroup by 1\norder by 1 desc\nlimit 1", last=span.last, **words)
+    over = min(span.last, parts.today() - timedelta(days=1))
+    compared = ask(f"{COMPARED}{where}\ngroup by 1\norder by 1 desc\nlimit 1", last=over, **words)
     sold = ask(f"{SOLD}{where}{EACH}", **asked)
     if is_empty(sold):
         return

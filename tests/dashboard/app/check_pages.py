@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from conftest import FORMULA, HOSTILE, LONG, TODAY, ago
+from conftest import FORMULA, HOSTILE, LONG, TODAY, ago, monday
 
 NAMES = ("products", "customers", "orders", "places", "money", "api-users", "health")
 SCRIPT = "from dashboard.app import PAGES, guarded\nguarded(PAGES[{name!r}][2])()"
@@ -58,6 +58,19 @@ def test_a_week_is_compared_with_the_one_before_and_the_one_a_year_ago(environ):
     deltas = {metric.label: (metric.value, metric.delta) for metric in page.metric}
     assert deltas["Week before"] == ("$200.00", "+0.0%")
     assert deltas["Same week last year"] == ("$88.00", "+127.3%")
+
+
+def test_a_week_is_compared_when_it_is_over(environ, monkeypatch):
+    """On its Sunday it is not, and would be compared with seven whole days."""
+    from dashboard import parts
+
+    week, before = monday(9), monday(16)
+    monkeypatch.setattr(parts, "today", lambda: week + timedelta(days=6))
+    page = opened("products")
+    page.selectbox(key="period").set_value("Everything").run()
+    assert f"Week of {before:%d %B}" in figures(page)
+    monkeypatch.setattr(parts, "today", lambda: week + timedelta(days=7))
+    assert f"Week of {week:%d %B}" in figures(page.run())
 
 
 def test_filters_change_figures(environ):

@@ -58,9 +58,9 @@ def reports() -> dict[str, list[dict[str, Any]]]:
             sales(ago(200), "tops", LONG, "women", 1, 10.00),
         ],
         "rpt_weekly_product_sales": [
-            week(monday(7), FORMULA, "tops", 110.0, 100.0, 88.0),
-            week(monday(7), HOSTILE, "shoes", 90.0, 100.0, 0.0),
-            week(monday(14), LONG, "tops", 100.0, 0.0, 0.0),
+            week(monday(9), FORMULA, "tops", 110.0, 100.0, 88.0),
+            week(monday(9), HOSTILE, "shoes", 90.0, 100.0, 0.0),
+            week(monday(16), LONG, "tops", 100.0, 0.0, 0.0),
         ],
         "rpt_daily_customers": [
             {"activity_date": ago(2), "country_code": country, "signup_count": 3, "new_buyer_count": 2, "buyer_count": 4,
