@@ -5,6 +5,7 @@ Knows Airflow's switches. Does not know the stand-ins (`devstack.stack`) nor the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -113,7 +114,7 @@ def _run_state(home: Path, logical_date: datetime) -> str:
 
 
 def build_manifest(log: Path) -> None:
-    """`dbt parse` of the project of TIDELINE_DBT_DIR, unless its manifest is newer than what it is made from.
+    """`dbt parse` of the project of TIDELINE_DBT_DIR, unless its manifest was made from just these files.
 
     Raises:
         SettingsError: dbt refuses the project.
@@ -122,12 +123,8 @@ def build_manifest(log: Path) -> None:
     if project is None:
         return
     manifest = manifest_path(project)
-    made_from = [
-        p
-        for p in project.rglob("*")
-        if p.is_file() and not {"target", "logs"} & set(p.relative_to(project).parts)
-    ]
-    if manifest.exists() and manifest.stat().st_mtime > max(path.stat().st_mtime for path in made_from):
+    stamp, made_from = manifest.with_name(".made-from"), _files_of(project)
+    if manifest.exists() and stamp.exists() and stamp.read_text() == made_from:
         return
     command = [
         str(BIN / "dbt"), "parse", "--project-dir", str(project), "--profiles-dir", str(project),
@@ -139,6 +136,14 @@ def build_manifest(log: Path) -> None:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     _call(command, env, log)
+    stamp.write_text(made_from)
+
+
+def _files_of(project: Path) -> str:
+    """A digest of what a manifest is made from: other too where a file went, or came with an old time."""
+    files = (p for p in project.rglob("*") if p.relative_to(project).parts[0] not in ("target", "logs"))
+    known = [(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in sorted(files) if p.is_file()]
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,34 @@ def test_the_project_that_is_named_is_parsed(tmp_path, monkeypatch):
     assert '"model.ours.one"' in (project / "target" / "manifest.json").read_text()
 
 
+def test_a_model_that_goes_or_comes_with_an_old_time_is_parsed(tmp_path, monkeypatch):
+    """`mv` keeps the time of a file, and what is deleted has none."""
+    project = tmp_path / "ours"
+    (project / "models" / "logs").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("name: ours\nprofile: tideline\n")
+    (project / "models" / "one.sql").write_text("select 1 as one")
+    monkeypatch.setenv("TIDELINE_DBT_DIR", str(project))
+
+    def parse(command, env, log):
+        models = [path.stem for path in sorted((project / "models").rglob("*.sql"))]
+        (project / "target").mkdir(exist_ok=True)
+        (project / "target" / "manifest.json").write_text(" ".join(models))
+        parsed.append(models)
+
+    parsed = []
+    monkeypatch.setattr(airflow_home, "_call", parse)
+    for _ in range(2):
+        airflow_home.build_manifest(tmp_path / "dbt.log")
+    (tmp_path / "two.sql").write_text("select 2 as two")
+    os.utime(tmp_path / "two.sql", (0, 0))
+    (tmp_path / "two.sql").rename(project / "models" / "logs" / "two.sql")
+    airflow_home.build_manifest(tmp_path / "dbt.log")
+    (project / "models" / "one.sql").unlink()
+    for _ in range(2):
+        airflow_home.build_manifest(tmp_path / "dbt.log")
+    assert parsed == [["one"], ["two", "one"], ["two"]]
+
+
 def test_no_project_is_no_manifest(tmp_path, monkeypatch):
     monkeypatch.setenv("TIDELINE_DBT_DIR", "")
     airflow_home.build_manifest(tmp_path / "dbt.log")
