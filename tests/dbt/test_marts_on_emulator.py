@@ -143,7 +143,8 @@ def first_hour(shop: RawShop, now: datetime) -> None:
         shop.merge(CUSTOMERS, now, key, first_name="Ä'\"\n", last_name=None, gender="Female", country="US")
     shop.delete(CUSTOMERS, now, "gone")
     shop.merge(CUSTOMERS, now, "blank", country="")
-    for key, category in ((1, "shoes"), (2, "shirts"), (3, None), (4, "")):  # a CSV says nothing by an empty text
+    # a CSV says nothing by an empty text
+    for key, category in ((1, "shoes"), (2, "shirts"), (3, None), (4, "")):
         shop.merge(PRODUCTS, now, key, title=f"t{key}", category=category, gender="women", is_active=True)
     for key in (901, 902, 903, 904, 905, 906):
         shop.merge(ORDERS, now, key, **order())
@@ -203,7 +204,8 @@ def second_hour(shop: RawShop, now: datetime) -> None:
         shop.merge(CUSTOMERS, now, f"c{key}", created_at=at, country="US")
     shop.merge(ORDERS, now, 932, **{**order(), "order_date": LAST.date()})
     shop.merge(ITEMS, now, 9932, **item(932))
-    shop.merge(ORDERS, now, 933, **{**order(customer=None), "order_date": date(1970, 1, 1)})  # a zero as a date
+    # a zero as a date
+    shop.merge(ORDERS, now, 933, **{**order(customer=None), "order_date": date(1970, 1, 1)})
     shop.merge(ITEMS, now, 9933, **item(933))
 
 

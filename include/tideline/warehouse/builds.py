@@ -22,7 +22,8 @@ LAYOUT = Layout(
         Field(
             "fingerprint",
             "STRING",
-            description="Of built: of the model's code, views and seeds. With another it is built anew, whole.",
+            description="Of built: of the model's code, views and seeds. With another it is built anew, "
+            "whole.",
         ),
         Field("month", "DATE", description="Its first day; NULL for any month, and of an event built."),
         Field(
