@@ -883,6 +883,28 @@ def test_the_model_of_ones_own_that_the_docs_show_is_built(
     assert len(found) > 3
 
 
+def test_a_report_that_got_a_column_is_right_in_the_hours_after(
+    hours, bigquery_emulator, raw_tables, dbt_on, tmp_path
+):
+    """The table has it at its end, the model where it belongs."""
+    project = tmp_path / "dbt"
+    shutil.copytree(REPOSITORY / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+    room = project / "models" / "marts" / "orders"
+    model, contract = room / "rpt_order_status_mix.sql", room / "_orders__models.yml"
+    total = "coalesce(sum(amount_usd), 0) as order_amount_usd,"
+    text = model.read_text().replace(total, f"{total} max(amount_usd) as greatest_amount_usd,")
+    model.write_text(text.replace(" order_amount_usd,\n   ", " order_amount_usd, greatest_amount_usd,\n   "))
+    name = "      - name: order_amount_usd\n"
+    added = "      - {name: greatest_amount_usd, data_type: 'numeric(38, 9)', description: Of one order.}\n"
+    head, _, rest = contract.read_text().partition("- name: rpt_order_status_mix\n")
+    contract.write_text(head + "- name: rpt_order_status_mix\n" + rest.replace(name, added + name, 1))
+    dbt = dbt_on(bigquery_emulator.url, raw_tables.settings, project)
+    for _ in range(2):
+        dbt.run("run", "--select", "rpt_order_status_mix")
+    found = raw_tables.rows("marts.rpt_order_status_mix", "* except (data_as_of, greatest_amount_usd)")
+    assert {row["order_status_mix_id"]: row for row in found} == hours["anew"].reports["rpt_order_status_mix"]
+
+
 PARTITION_COLUMNS = {
     "order_date", "charge_date", "entered_date", "status_date", "activity_date", "load_date",
     "week_start_date", "cohort_month", "committed_at",

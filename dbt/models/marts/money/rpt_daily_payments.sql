@@ -109,8 +109,20 @@ all_months as (
 
         union all
 
-        -- as they were
-        select * except (data_as_of)
+        -- as they were, by name: a column that was added to the model lies at the end of its table
+        select
+            daily_payments_id,
+            payment_status,
+            sales_channel,
+            order_count,
+            order_amount_usd,
+            due_amount_usd,
+            debited_amount_usd,
+            credited_amount_usd,
+            charged_amount_usd,
+            unpaid_amount_usd,
+            overpaid_amount_usd,
+            order_date
         from {{ this }}
         where not {{ months }}
 

@@ -86,8 +86,17 @@ all_months as (
 
         union all
 
-        -- as they were
-        select * except (data_as_of)
+        -- as they were, by name: a column that was added to the model lies at the end of its table
+        select
+            order_status_mix_id,
+            status_code,
+            status,
+            sales_channel,
+            order_count,
+            order_amount_usd,
+            net_amount_usd,
+            is_open,
+            order_date
         from {{ this }}
         where not {{ months }}
 

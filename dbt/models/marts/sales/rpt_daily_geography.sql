@@ -89,8 +89,19 @@ all_months as (
 
         union all
 
-        -- as they were
-        select * except (data_as_of)
+        -- as they were, by name: a column that was added to the model lies at the end of its table
+        select
+            daily_geography_id,
+            country_code,
+            state,
+            city,
+            sales_channel,
+            order_count,
+            unit_count,
+            revenue_usd,
+            order_amount_usd,
+            shipping_weight_kg,
+            order_date
         from {{ this }}
         where not {{ months }}
 

@@ -110,8 +110,22 @@ all_months as (
 
         union all
 
-        -- as they were
-        select * except (data_as_of)
+        -- as they were, by name: a column that was added to the model lies at the end of its table
+        select
+            daily_sales_id,
+            category,
+            sub_category,
+            gender,
+            country_code,
+            order_count,
+            unit_count,
+            gross_amount_usd,
+            discount_amount_usd,
+            revenue_usd,
+            returned_unit_count,
+            returned_amount_usd,
+            net_revenue_usd,
+            order_date
         from {{ this }}
         where not {{ months }}
 
