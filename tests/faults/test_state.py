@@ -181,6 +181,25 @@ def test_a_table_and_its_ledger_are_restored_from_an_old_copy(world):
     world.settle(found, HOURS)
 
 
+def test_a_table_and_its_ledger_from_an_old_copy_are_made_good_by_the_next_run(world):
+    """Nobody recovers. What is no longer in a load of the ledger is read again, CSV objects too."""
+    world.execute(LOSSES["old copy"])
+    world.execute("DELETE FROM @table WHERE id IN (11, 12)")
+    after = world.look()
+    world.lane.change(world.kind, 3, 20, hour=HOURS)
+    world.settle(after, HOURS, whole_ledger=False)
+
+
+def test_a_table_and_its_ledger_that_are_gone_are_begun_anew(world):
+    """By somebody who drops what he knows of, which is not the list of CSV objects: it would be empty, and all green."""
+    world.execute("DROP TABLE @table")
+    world.execute(LOSSES["deleted"])
+    world.run(HOURS)
+    found = world.look()
+    check_settled(world.faults, found, found, world.lane.truth(world.kind), whole_ledger=False)
+    world.faults.tried()
+
+
 def test_a_table_that_is_gone_is_not_begun_anew_with_an_hour(world):
     """Until a person has it made again from raw; what is read whole does so by itself."""
     world.execute("DROP TABLE @table")

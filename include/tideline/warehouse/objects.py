@@ -56,7 +56,9 @@ class LandedObject(NamedTuple):
 def landed_objects(warehouse: Warehouse, dataset: Dataset) -> Iterator[LandedObject]:
     """Every identity in a committed load of the dataset, by key in UTF-8 byte order, streamed in pages.
 
-    After a rewind to T, objects from T on count only once they have been landed again.
+    A load is committed if the ledger has it: that may have been lost, or be an old copy, and the raw table
+    with it, while this table is as it was. After a rewind to T, objects from T on count only once they have
+    been landed again.
     """
     table = names.ops_table(names.LANDED_OBJECTS, warehouse.settings)
     ledger = names.ops_table(names.LEDGER, warehouse.settings)
@@ -88,6 +90,7 @@ SELECT object_key, etag, last_modified
 FROM {table}
 LEFT JOIN rewinds ON TRUE
 WHERE source = @source AND dataset = @dataset
+  AND manifest_uri IN (SELECT raw_manifest_uri FROM {ledger} WHERE source = @source AND dataset = @dataset)
   AND (committed_at IS NULL OR last_modified < window_end OR landed_at > committed_at)
 GROUP BY object_key, etag, last_modified
 ORDER BY object_key, last_modified"""  # noqa: S608 - the names are quoted

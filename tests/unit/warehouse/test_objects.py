@@ -49,8 +49,19 @@ def warehouse(bigquery_client, own_settings):
     return made
 
 
-def record(warehouse, what, load_id="l"):
-    return record_objects(warehouse, what, "s3://raw/m", load_id=load_id, now=NOON)
+def ledger_row(load_id, name, to, mode, uri, **more):
+    return LedgerRow(
+        load_id, "r", "test", name, None, to, "w", "a", mode, uri, None, None,
+        *[0] * 10, None, None, None, None, 0, 0, None, None, None, None, "f", "1",
+        unchanged_source=False, extracted_at=NOON, **more,
+    )  # fmt: skip
+
+
+def record(warehouse, what, load_id="l", *, uri="s3://raw/m", now=NOON):
+    """The objects of a load, and the load itself, as a merge does."""
+    count = record_objects(warehouse, what, uri, load_id=load_id, now=now)
+    Ledger(warehouse).record(ledger_row(load_id, what.dataset, NOON, "scheduled", uri))
+    return count
 
 
 def test_identities_come_back_ordered_by_key(warehouse):
@@ -103,6 +114,13 @@ def test_parts_that_are_no_objects_are_passed_over(warehouse):
     assert list(Ledger(warehouse).landed_objects(dataset())) == []
 
 
+def test_objects_of_a_load_that_the_ledger_has_not_are_new(warehouse):
+    record(warehouse, manifest(origin("p/a.csv")))
+    record_objects(warehouse, manifest(origin("p/b.csv")), "s3://raw/lost", load_id="lost", now=NOON)
+    Ledger(warehouse).record(ledger_row("o", "others", NOON, "scheduled", "s3://raw/lost"))
+    assert [one.key for one in Ledger(warehouse).landed_objects(dataset())] == ["p/a.csv"]
+
+
 @pytest.fixture
 def rewound(warehouse):
     """Objects of 10:00, of 11:00, and one that came again after the rewind to 11:00."""
@@ -110,15 +128,10 @@ def rewound(warehouse):
     record(warehouse, manifest(origin("p/a.csv"), origin("p/b.csv", at=later), origin("p/c.csv", at=later)))
 
     def rewind(to, name="things"):
-        row = LedgerRow(
-            f"rewind-{name}", "r", "test", name, None, to, "w", "a", "rewind", None, None, None,
-            *[0] * 10, None, None, None, None, 0, 0, None, None, None, None, "f", "1",
-            unchanged_source=False, extracted_at=NOON, reason="why", actor="who",
-        )  # fmt: skip
-        recorded = Ledger(warehouse).record(row)
+        rewound = ledger_row(f"rewind-{name}", name, to, "rewind", None, reason="why", actor="who")
+        now = Ledger(warehouse).record(rewound).committed_at + timedelta(seconds=1)
         again = manifest(origin("p/c.csv", at=later))
-        now = recorded.committed_at + timedelta(seconds=1)
-        record_objects(warehouse, again, "s3://raw/n", load_id=f"again-{name}", now=now)
+        record(warehouse, again, f"again-{name}", uri="s3://raw/n", now=now)
         return [one.key for one in Ledger(warehouse).landed_objects(dataset())]
 
     return rewind
