@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_GOODBYE_SECONDS = 10.0
+"""How long a consumer that stops early waits for the item that is being made."""
+
 
 class _End:
     """What the thread says last: that there are no more items, and why if that is an error."""
@@ -23,7 +26,8 @@ def prefetch(items: Generator[T, None, None], depth: int = 2) -> Generator[T, No
     """The same items in the same order, made in a thread at most `depth` items ahead of the consumer.
 
     What making them raises is raised here, in its place. When the consumer stops early (and closes this
-    generator) or fails, the thread ends after the item it is at, closes `items`, and is waited for.
+    generator) or fails, the thread ends after the item it is at, closes `items`, and is waited for; not for
+    long, since a store that does not answer may be what a task's time limit has ended.
     """
     ready: SimpleQueue[T | _End] = SimpleQueue()
     room = threading.Semaphore(depth)
@@ -39,7 +43,7 @@ def prefetch(items: Generator[T, None, None], depth: int = 2) -> Generator[T, No
     finally:
         stop.set()
         room.release()
-        thread.join()
+        thread.join(timeout=_GOODBYE_SECONDS)
 
 
 def _produce(

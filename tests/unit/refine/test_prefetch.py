@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,3 +94,23 @@ def test_an_error_of_the_consumer_ends_the_thread() -> None:
         consume()
     assert source.closed.wait(10)
     assert set(threading.enumerate()) <= before
+
+
+def test_a_time_limit_does_not_wait_for_an_item_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow raises its limit once; a store that does not answer is tried again for ten minutes."""
+    monkeypatch.setattr("tideline.refine.prefetch._GOODBYE_SECONDS", 0.1)
+    never, before = threading.Event(), set(threading.enumerate())
+
+    def items() -> Generator[int, None, None]:
+        yield 0
+        never.wait(20)
+
+    read = prefetch(items())
+    assert next(read) == 0
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        read.throw(KeyboardInterrupt())
+    assert time.monotonic() - began < 5
+    never.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
