@@ -86,10 +86,10 @@ def begin_anew(context: Mapping[str, Any], dataset_id: str, take_away: Callable[
     """Take away what refine and merge left before this landing, in a run that is done again.
 
     Airflow keeps it until they begin, and for good where a person marks one of them as success before: what
-    is landed now would count as merged.
+    is landed now would count as merged. Behind a first try there is nothing, and Airflow would log an error.
     """
     ti = context["ti"]
-    for verb, map_index in (("refine", ti.map_index), ("merge", -1)):
+    for verb, map_index in (("refine", ti.map_index), ("merge", -1)) if ti.try_number > 1 else ():
         take_away(
             key="return_value",
             dag_id=ti.dag_id,

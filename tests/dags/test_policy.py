@@ -284,7 +284,7 @@ def test_what_is_landed_anew_counts_as_merged_only_after_its_merge(dag, split_da
         "airflow.sdk.execution_time.xcom.XCom.delete",
         lambda **of: done.append((of["task_id"], of["map_index"])),
     )
-    ti = SimpleNamespace(dag_id="tideline_hourly", run_id="r", map_index=3 if split else -1)
+    ti = SimpleNamespace(dag_id="tideline_hourly", run_id="r", map_index=3 if split else -1, try_number=2)
     load = {"dataset_id": "shop_mongodb.orders"}
     given = (load,) if split else ({"shop_mongodb.orders": load}, "shop_mongodb.orders")
     land = (split_dag if split else dag).get_task("shop_mongodb.orders.land")

@@ -115,8 +115,8 @@ def test_what_is_landed_anew_was_neither_refined_nor_merged() -> None:
         assert (key, dag_id, run_id) == ("return_value", "tideline_hourly", "r")
         gone.append((task_id, map_index))
 
-    for map_index in (-1, 2):
-        ti = SimpleNamespace(dag_id="tideline_hourly", run_id="r", map_index=map_index)
+    for map_index, try_number in ((-1, 2), (2, 5), (-1, 1), (4, 1)):
+        ti = SimpleNamespace(dag_id="tideline_hourly", run_id="r", map_index=map_index, try_number=try_number)
         begin_anew({"ti": ti}, "shop.orders", take_away)
     assert gone == [
         ("shop.orders.refine", -1), ("shop.orders.merge", -1),
