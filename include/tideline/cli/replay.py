@@ -44,7 +44,12 @@ UntilOption = Annotated[
 
 @app.command()
 def replay(
-    dataset: DatasetOption = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset", "-d", help="source.dataset; may be given again. All if left out with --quarantined."
+        ),
+    ] = None,
     after: AfterOption = None,
     until: UntilOption = None,
     into: Annotated[
