@@ -116,6 +116,8 @@ def _run_state(home: Path, logical_date: datetime) -> str:
 def build_manifest(log: Path) -> None:
     """`dbt parse` of the project of TIDELINE_DBT_DIR, unless its manifest was made from just these files.
 
+    One that dbt made, as in the image, is taken for that where it is newer than all of them.
+
     Raises:
         SettingsError: dbt refuses the project.
     """
@@ -123,12 +125,15 @@ def build_manifest(log: Path) -> None:
     if project is None:
         return
     manifest = manifest_path(project)
-    stamp, made_from = manifest.with_name(".made-from"), _files_of(project)
-    if manifest.exists() and stamp.exists() and stamp.read_text() == made_from:
-        return
+    stamp, files = manifest.with_name(".made-from"), _files_of(project)
+    made_from = _digest(files)
+    if manifest.exists():
+        is_newest = manifest.stat().st_mtime > max(path.stat().st_mtime for path in files)
+        if stamp.read_text() == made_from if stamp.exists() else is_newest:
+            return
     command = [
         str(BIN / "dbt"), "parse", "--project-dir", str(project), "--profiles-dir", str(project),
-        *(OUR_RULES if project == DBT else ()),
+        "--target-path", str(manifest.parent), *(OUR_RULES if project == DBT else ()),
     ]  # fmt: skip
     env = {
         "BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9",
@@ -139,10 +144,14 @@ def build_manifest(log: Path) -> None:
     stamp.write_text(made_from)
 
 
-def _files_of(project: Path) -> str:
-    """A digest of what a manifest is made from: other too where a file went, or came with an old time."""
+def _files_of(project: Path) -> list[Path]:
     files = (p for p in project.rglob("*") if p.relative_to(project).parts[0] not in ("target", "logs"))
-    known = [(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in sorted(files) if p.is_file()]
+    return sorted(path for path in files if path.is_file())
+
+
+def _digest(files: list[Path]) -> str:
+    """Of what a manifest is made from: other too where a file went, or came with an old time."""
+    known = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
     return hashlib.sha256(repr(known).encode()).hexdigest()
 
 

@@ -231,6 +231,23 @@ def test_a_model_that_goes_or_comes_with_an_old_time_is_parsed(tmp_path, monkeyp
     assert parsed == [["one"], ["two", "one"], ["two"]]
 
 
+@pytest.mark.parametrize("age", [0, 60])
+def test_a_manifest_that_dbt_made_is_taken_where_it_is_the_newest(tmp_path, monkeypatch, age):
+    """As in the image, in which nothing can be written."""
+    project = tmp_path / "ours"
+    (project / "target").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("name: ours\nprofile: tideline\n")
+    made = (project / "dbt_project.yml").stat().st_mtime + 30 - age
+    (project / "target" / "manifest.json").touch()
+    os.utime(project / "target" / "manifest.json", (made, made))
+    monkeypatch.setenv("TIDELINE_DBT_DIR", str(project))
+    parsed = []
+    monkeypatch.setattr(airflow_home, "_call", lambda *given: parsed.append(given))
+    airflow_home.build_manifest(tmp_path / "dbt.log")
+    assert len(parsed) == (1 if age else 0)
+    assert (project / "target" / ".made-from").exists() == bool(age)
+
+
 def test_no_project_is_no_manifest(tmp_path, monkeypatch):
     monkeypatch.setenv("TIDELINE_DBT_DIR", "")
     airflow_home.build_manifest(tmp_path / "dbt.log")
