@@ -105,7 +105,8 @@ def get(server, path, *, token=None):
         with urllib.request.urlopen(request, timeout=90) as reply:
             return reply.status, reply.headers, reply.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read().decode()
+        with error:
+            return error.code, error.headers, error.read().decode()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import urllib.error
 import urllib.request
 
 from devstack.process import Program, answers_http, module
@@ -40,5 +41,7 @@ def _ask(url: str, patience_seconds: float, found: list[bool]) -> None:
         with urllib.request.urlopen(f"{url}/users/1", timeout=patience_seconds) as answer:  # noqa: S310
             if json.load(answer).get("id") == 1:
                 found.append(True)
+    except urllib.error.HTTPError as refused:
+        refused.close()
     except (OSError, ValueError, AttributeError):
         return
