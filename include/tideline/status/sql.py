@@ -156,19 +156,19 @@ seen AS (
   LEFT JOIN empty AS e ON e.load_id = l.load_id AND e.path = p.path
 ),
 marked AS (
-  SELECT *, MAX(IF(is_there, extracted_at, NULL)) OVER (PARTITION BY source, dataset, path) AS last_there
+  SELECT *, MAX(IF(is_there, extracted_at, NULL)) OVER (PARTITION BY source, dataset, path) AS there_until
   FROM seen
 )
-SELECT source, dataset, path, SUM(IF(extracted_at > last_there, refined, 0)) AS records,
-  COUNTIF(extracted_at > last_there) AS loads,
-  MIN(IF(extracted_at > last_there, extracted_at, NULL)) AS first_seen, MAX(extracted_at) AS last_seen,
-  MAX(last_there) AS last_there, MAX_BY(load_id, extracted_at) AS load_id
+SELECT source, dataset, path, SUM(IF(extracted_at > there_until, refined, 0)) AS records,
+  COUNTIF(extracted_at > there_until) AS loads,
+  MIN(IF(extracted_at > there_until, extracted_at, NULL)) AS first_seen, MAX(extracted_at) AS last_seen,
+  MAX(there_until) AS last_there, MAX_BY(load_id, extracted_at) AS load_id
 FROM marked
-WHERE last_there IS NOT NULL
+WHERE there_until IS NOT NULL
 GROUP BY source, dataset, path
-HAVING COUNTIF(extracted_at > last_there) > 0
-  AND COUNTIF(is_there) >= @share * COUNTIF(extracted_at <= last_there)
-  AND MAX_BY(catalog_fingerprint, IF(extracted_at <= last_there, extracted_at, NULL))
-    = MIN_BY(catalog_fingerprint, IF(extracted_at > last_there, extracted_at, NULL))
+HAVING COUNTIF(extracted_at > there_until) > 0
+  AND COUNTIF(is_there) >= @share * COUNTIF(extracted_at <= there_until)
+  AND MAX_BY(catalog_fingerprint, IF(extracted_at <= there_until, extracted_at, NULL))
+    = MIN_BY(catalog_fingerprint, IF(extracted_at > there_until, extracted_at, NULL))
 ORDER BY last_seen DESC, source, dataset, path
 LIMIT @rows"""  # noqa: S608 - the name is quoted

@@ -1,6 +1,7 @@
 with
 
-source as (
+-- not called source: a name that is both a table's and a column's is the table in BigQuery
+ledger as (
 
     select * from {{ source('tideline', 'load_ledger') }}
 
@@ -59,7 +60,7 @@ renamed as (
         extracted_at,
         committed_at
 
-    from source
+    from ledger
 
 )
 
