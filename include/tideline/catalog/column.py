@@ -53,6 +53,10 @@ RESERVED_PREFIXES = (
 )
 """Column name prefixes that BigQuery refuses, in any case (its documentation on column names)."""
 
+ALIASES = re.compile(r"_[lst]|_(item|offset)\d+", re.IGNORECASE)
+"""What a merge calls its tables, a list's items and their places. Of a column and a table with one name
+BigQuery takes the one here and the other there."""
+
 TypeKind = Literal[
     "string",
     "int64",
@@ -155,6 +159,9 @@ class Column(Declaration):
             if name.lower().startswith(prefix):
                 text = f"BigQuery reserves names that begin with {prefix}, in any case"
                 raise ValueError(f"{text}: choose another name and add `field: {name}`")
+        if ALIASES.fullmatch(name):
+            text = "the statements that merge call a table so"
+            raise ValueError(f"{text}: choose another name and add `field: {name}`")
         return name
 
     @model_validator(mode="after")

@@ -45,14 +45,14 @@ class Absences:
 
     def condition(self, dataset: Dataset) -> str:
         """What holds for the rows `t` that vanished, if the load does not have their key."""
-        seen_before = f"t._deleted_at IS NULL AND t._extracted_at < {self.at}"
+        seen_before = f"_t._deleted_at IS NULL AND _t._extracted_at < {self.at}"
         return f"{seen_before} AND NOT ({self._is_refused(dataset)})" if self.refused else seen_before
 
     def _is_refused(self, dataset: Dataset) -> str:
         types = [declared(dataset.column(name)).bare_sql for name in dataset.key]
         return " OR ".join(
             " AND ".join(
-                f"t.{quote(name)} = CAST({literal(text)} AS {kind})"
+                f"_t.{quote(name)} = CAST({literal(text)} AS {kind})"
                 for name, kind, text in zip(dataset.key, types, key, strict=True)
             )
             for key in self.refused
@@ -99,14 +99,14 @@ def vanishing_sql(merge: Merge) -> str:
     if merge.absences is None:
         raise ValueError("only a whole read lets rows vanish")
     dataset = merge.dataset
-    keys = ", ".join(f"t.{quote(name)} AS {quote(name)}" for name in dataset.key)
+    keys = ", ".join(f"_t.{quote(name)} AS {quote(name)}" for name in dataset.key)
     return f"""\
 WITH judged AS (
   SELECT TO_JSON_STRING(STRUCT({keys})) AS key,
     {merge.absences.condition(dataset)}
-    AND NOT EXISTS (SELECT 1 FROM {merge.load.sql} AS s WHERE {merge.same_key}) AS has_vanished
-  FROM {merge.target.sql} AS t
-  WHERE t._deleted_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM {merge.load.sql} AS _s WHERE {merge.same_key}) AS has_vanished
+  FROM {merge.target.sql} AS _t
+  WHERE _t._deleted_at IS NULL
 )
 SELECT COUNT(*) AS live, COUNTIF(has_vanished) AS vanished,
   ARRAY(SELECT key FROM judged WHERE has_vanished ORDER BY key LIMIT {Deletions.SHOWN}) AS examples

@@ -27,10 +27,10 @@ OUTCOMES = ("deleted", "updated", "unchanged", "stale")
 """What can happen to a key: its row became a tombstone; only the floor or the tombstone moved, or the key was
 not known; the table knew; the row was seen after its deletion. The other events of a key are duplicates."""
 
-_IS_GONE = f"IFNULL(s._deleted_at >= IFNULL(t._extracted_at, {OLDEST}), FALSE)"
-_IS_LATER = f"s._superseded_at > IFNULL(t._superseded_at, {OLDEST})"
+_IS_GONE = f"IFNULL(_s._deleted_at >= IFNULL(_t._extracted_at, {OLDEST}), FALSE)"
+_IS_LATER = f"_s._superseded_at > IFNULL(_t._superseded_at, {OLDEST})"
 _CHANGES = (
-    f"{_IS_LATER} OR ({_IS_GONE} AND (t._deleted_at IS NULL OR s._deleted_at > t._deleted_at))"
+    f"{_IS_LATER} OR ({_IS_GONE} AND (_t._deleted_at IS NULL OR _s._deleted_at > _t._deleted_at))"
 )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ class Events:
     @property
     def same_key(self) -> str:
         """Plain equality: keys are never NULL."""
-        return " AND ".join(f"t.{quote(name)} = s.{quote(name)}" for name in self.dataset.key)
+        return " AND ".join(f"_t.{quote(name)} = _s.{quote(name)}" for name in self.dataset.key)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -78,43 +78,43 @@ def event_fields(dataset: Dataset) -> tuple[Field, ...]:
 def events_sql(events: Events) -> str:
     """The MERGE of the events into the table."""
     keys = ", ".join(events.keys)
-    values = ", ".join(f"s.{name}" for name in events.keys)
+    values = ", ".join(f"_s.{name}" for name in events.keys)
     return f"""\
-MERGE {events.target.sql} AS t
+MERGE {events.target.sql} AS _t
 USING (
 {_latest(events)}
-) AS s
+) AS _s
 ON {events.same_key}
 WHEN MATCHED AND ({_CHANGES}) THEN UPDATE SET
-  _merged_at = IF({_IS_GONE} AND t._deleted_at IS NULL, CURRENT_TIMESTAMP(), t._merged_at),
-  _deleted_at = IF({_IS_GONE}, GREATEST(IFNULL(t._deleted_at, {OLDEST}), s._deleted_at), t._deleted_at),
-  _superseded_at = {raised("s._superseded_at")}
+  _merged_at = IF({_IS_GONE} AND _t._deleted_at IS NULL, CURRENT_TIMESTAMP(), _t._merged_at),
+  _deleted_at = IF({_IS_GONE}, GREATEST(IFNULL(_t._deleted_at, {OLDEST}), _s._deleted_at), _t._deleted_at),
+  _superseded_at = {raised("_s._superseded_at")}
 WHEN NOT MATCHED THEN INSERT ({keys}, _merged_at, _deleted_at, _superseded_at)
-VALUES ({values}, CURRENT_TIMESTAMP(), IFNULL(s._deleted_at, {OLDEST}), s._superseded_at)"""  # noqa: S608
+VALUES ({values}, CURRENT_TIMESTAMP(), IFNULL(_s._deleted_at, {OLDEST}), _s._superseded_at)"""  # noqa: S608
 
 
 def event_counts_sql(events: Events) -> str:
     """One row that says what `events_sql` will do with each event; the counts add up to the load's rows."""
     known = ", ".join(
-        f"t.{name}" for name in (*events.keys, "_extracted_at", "_deleted_at", "_superseded_at")
+        f"_t.{name}" for name in (*events.keys, "_extracted_at", "_deleted_at", "_superseded_at")
     )
     counted = ",\n  ".join(f"COUNTIF(outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)
     return f"""\
-WITH s AS (
+WITH _s AS (
 {_latest(events)}
 ),
-t AS (
-  SELECT {known} FROM {events.target.sql} AS t
+_t AS (
+  SELECT {known} FROM {events.target.sql} AS _t
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.{events.keys[0]} IS NULL THEN 'updated'
-    WHEN {_IS_GONE} AND t._deleted_at IS NULL THEN 'deleted'
-    WHEN s._deleted_at < t._extracted_at AND t._deleted_at IS NULL THEN 'stale'
+    WHEN _t.{events.keys[0]} IS NULL THEN 'updated'
+    WHEN {_IS_GONE} AND _t._deleted_at IS NULL THEN 'deleted'
+    WHEN _s._deleted_at < _t._extracted_at AND _t._deleted_at IS NULL THEN 'stale'
     WHEN {_CHANGES} THEN 'updated'
     ELSE 'unchanged'
   END AS outcome
-  FROM s LEFT JOIN t ON {events.same_key}
+  FROM _s LEFT JOIN _t ON {events.same_key}
 )
 SELECT
   {counted},
@@ -127,10 +127,10 @@ def _latest(events: Events) -> str:
 
     They are called as metadata columns are, as no column of a key is.
     """
-    keys = ", ".join(f"l.{name}" for name in events.keys)
+    keys = ", ".join(f"_l.{name}" for name in events.keys)
     return f"""\
   SELECT {keys},
-    MAX(IF(l._event = '{DELETED}', l._observed_at, NULL)) AS _deleted_at,
-    MAX(l._observed_at) AS _superseded_at
-  FROM {events.load.sql} AS l
+    MAX(IF(_l._event = '{DELETED}', _l._observed_at, NULL)) AS _deleted_at,
+    MAX(_l._observed_at) AS _superseded_at
+  FROM {events.load.sql} AS _l
   GROUP BY {keys}"""  # noqa: S608 - names are quoted

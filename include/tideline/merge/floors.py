@@ -20,17 +20,19 @@ OLDEST = "TIMESTAMP '0001-01-01 00:00:00+00'"
 TICK = "INTERVAL 1 MICROSECOND"
 """A floor one below a read lets that read stand and none before it."""
 
-REVIVES = "IFNULL(s._extracted_at > t._deleted_at, FALSE)"
-REVIVES_WHOLE = "IFNULL(s._extracted_at >= t._deleted_at, FALSE)"
+REVIVES = "IFNULL(_s._extracted_at > _t._deleted_at, FALSE)"
+REVIVES_WHOLE = "IFNULL(_s._extracted_at >= _t._deleted_at, FALSE)"
 _OVERCOMES = (
-    "t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at"
+    "_t._deleted_at IS NULL AND _s._extracted_at > _t._superseded_at "
+    "AND _t._extracted_at <= _t._superseded_at"
 )
-_OVERCOMES_WHOLE = "t._deleted_at IS NULL AND s._extracted_at > t._extracted_at"
+_OVERCOMES_WHOLE = "_t._deleted_at IS NULL AND _s._extracted_at > _t._extracted_at"
 SUPERSEDED = (
-    "t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at"
+    "_t._deleted_at IS NULL AND _s._extracted_at <= _t._superseded_at "
+    "AND _t._extracted_at > _t._superseded_at"
 )
 """The other way round: it is stale. NULL is no."""
-LATE = "IFNULL(s._extracted_at < s._superseded_at, FALSE)"
+LATE = "IFNULL(_s._extracted_at < _s._superseded_at, FALSE)"
 """The row was read before the newest whole read in the table."""
 
 
@@ -45,7 +47,7 @@ def overcomes(absences: Absences | None) -> str:
 
 def raised(floor: str) -> str:
     """The target's floor, or this one if it is higher."""
-    return f"GREATEST(IFNULL(t._superseded_at, {OLDEST}), {floor})"
+    return f"GREATEST(IFNULL(_t._superseded_at, {OLDEST}), {floor})"
 
 
 def revives(dataset: Dataset) -> str:
@@ -72,18 +74,18 @@ def moved_on(dataset: Dataset, absences: Absences | None) -> Iterator[str]:
     """How tombstone and floor of a key move on where each read is whole; otherwise only events move them."""
     if not dataset.shows_absence:
         return
-    came_back_before = f"IF({REVIVES}, s._superseded_at, t._deleted_at)"
+    came_back_before = f"IF({REVIVES}, _s._superseded_at, _t._deleted_at)"
     yield f"_deleted_at = IF({revives(dataset)}, NULL, {came_back_before})"
     if absences:
-        yield f"_superseded_at = {raised(_just_before('s._extracted_at'))}"
+        yield f"_superseded_at = {raised(_just_before('_s._extracted_at'))}"
 
 
 def born(dataset: Dataset, absences: Absences | None) -> tuple[str, str]:
     """Tombstone and floor of a key that the table does not have."""
     if not dataset.shows_absence:
         return "NULL", "NULL"
-    floor = _just_before("s._extracted_at") if absences else "NULL"
-    return f"IF({LATE}, s._superseded_at, NULL)", f"IF({LATE}, s._superseded_at, {floor})"
+    floor = _just_before("_s._extracted_at") if absences else "NULL"
+    return f"IF({LATE}, _s._superseded_at, NULL)", f"IF({LATE}, _s._superseded_at, {floor})"
 
 
 def vanished(dataset: Dataset, absences: Absences | None) -> str:

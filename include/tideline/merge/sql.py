@@ -79,12 +79,12 @@ class Merge:
     @property
     def pruned(self) -> str | None:
         """What is true of every row of the target that the load can meet."""
-        return predicate(self.dataset, None if self.absences else self.partitions, "t")
+        return predicate(self.dataset, None if self.absences else self.partitions, "_t")
 
     @property
     def same_key(self) -> str:
         """Plain equality: keys are never NULL."""
-        return " AND ".join(f"t.{quote(name)} = s.{quote(name)}" for name in self.dataset.key)
+        return " AND ".join(f"_t.{quote(name)} = _s.{quote(name)}" for name in self.dataset.key)
 
 
 def merge_sql(merge: Merge) -> str:
@@ -94,14 +94,14 @@ def merge_sql(merge: Merge) -> str:
     pruned = f"\n  AND {merge.pruned}" if merge.pruned else ""
     born = floors.born(dataset, merge.absences)
     return f"""\
-MERGE {merge.target.sql} AS t
+MERGE {merge.target.sql} AS _t
 USING (
 {_indent(_newest(merge))}
-) AS s
+) AS _s
 ON {merge.same_key}{pruned}
 WHEN MATCHED AND (
   {floors.revives(dataset)}
-  OR (s._row_hash IS DISTINCT FROM t._row_hash AND
+  OR (_s._row_hash IS DISTINCT FROM _t._row_hash AND
 {_indent(_wins(merge, or_same=True), 2)}
   )
 ) THEN UPDATE SET
@@ -109,11 +109,11 @@ WHEN MATCHED AND (
 WHEN MATCHED AND
 {_indent(_wins(merge, or_same=False))}
 THEN UPDATE SET
-  {_lines((*(f"{name} = s.{name}" for name in _SEEN), *floors.moved_on(dataset, merge.absences)))}
+  {_lines((*(f"{name} = _s.{name}" for name in _SEEN), *floors.moved_on(dataset, merge.absences)))}
 WHEN NOT MATCHED THEN INSERT (
   {_lines((*columns, *_LOADED, "_merged_at", "_deleted_at", "_superseded_at"))}
 ) VALUES (
-  {_lines((*(f"s.{name}" for name in (*columns, *_LOADED)), "CURRENT_TIMESTAMP()", *born))}
+  {_lines((*(f"_s.{name}" for name in (*columns, *_LOADED)), "CURRENT_TIMESTAMP()", *born))}
 ){floors.vanished(dataset, merge.absences)}"""  # noqa: S608 - names are quoted, literals are escaped
 
 
@@ -125,29 +125,29 @@ def counts_sql(merge: Merge) -> str:
     dataset = merge.dataset
     stamp = [dataset.change_column] if dataset.change_column else []
     compared = map(quote, dict.fromkeys([*dataset.key, *stamp]))
-    known = [f"t.{name}" for name in (*compared, *_VERSION, "_row_hash", "_deleted_at", "_superseded_at")]
+    known = [f"_t.{name}" for name in (*compared, *_VERSION, "_row_hash", "_deleted_at", "_superseded_at")]
     born = f"IF({floors.LATE}, 'stale', 'inserted')" if dataset.shows_absence else "'inserted'"
     pruned = f"\n  WHERE {merge.pruned}" if merge.pruned else ""
     return f"""\
-WITH s AS (
+WITH _s AS (
 {_indent(_newest(merge))}
 ),
-t AS (
+_t AS (
   SELECT
     {_lines(known, 4)}
-  FROM {merge.target.sql} AS t{pruned}
+  FROM {merge.target.sql} AS _t{pruned}
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.{quote(dataset.key[0])} IS NULL THEN {born}
+    WHEN _t.{quote(dataset.key[0])} IS NULL THEN {born}
     WHEN {floors.revives(dataset)} THEN 'revived'
     WHEN NOT
 {_indent(_wins(merge, or_same=True), 3)}
     THEN 'stale'
-    WHEN s._row_hash IS DISTINCT FROM t._row_hash THEN 'updated'
+    WHEN _s._row_hash IS DISTINCT FROM _t._row_hash THEN 'updated'
     ELSE 'unchanged'
   END AS outcome
-  FROM s LEFT JOIN t ON {merge.same_key}
+  FROM _s LEFT JOIN _t ON {merge.same_key}
 )
 SELECT
   {_lines(f"COUNTIF(outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)},
@@ -161,21 +161,21 @@ def _newest(merge: Merge) -> str:
     targets = {field.name.lower(): field for field in merge.fields}
     content = [field for field in load_fields(dataset) if field.name not in _VERSION]
     values = (
-        f"{converted(f'l.{quote(field.name)}', field, targets[field.name.lower()])} AS {quote(field.name)}"
+        f"{converted(f'_l.{quote(field.name)}', field, targets[field.name.lower()])} AS {quote(field.name)}"
         for field in content
     )
-    hashed = ", ".join(f"l.{quote(field.name)} AS {quote(field.name)}" for field in content)
-    at, *rest = (f"{part} DESC" for part in _version(dataset, "l"))
+    hashed = ", ".join(f"_l.{quote(field.name)} AS {quote(field.name)}" for field in content)
+    at, *rest = (f"{part} DESC" for part in _version(dataset, "_l"))
     return f"""\
 SELECT
   {_lines(values)},
   TO_HEX(MD5(TO_JSON_STRING(STRUCT({hashed})))) AS _row_hash,
   {literal(merge.window_id)} AS _window_id,
-  {_lines((*(f"l.{name}" for name in _VERSION), *floors.whole_at(dataset, merge.target)))}
-FROM {merge.load.sql} AS l
+  {_lines((*(f"_l.{name}" for name in _VERSION), *floors.whole_at(dataset, merge.target)))}
+FROM {merge.load.sql} AS _l
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY {", ".join(f"l.{quote(name)}" for name in dataset.key)}
+  PARTITION BY {", ".join(f"_l.{quote(name)}" for name in dataset.key)}
   ORDER BY {at}, {", ".join(rest)}
 ) = 1"""  # noqa: S608 - names are quoted, literals are escaped
 
@@ -183,13 +183,13 @@ QUALIFY ROW_NUMBER() OVER (
 def _assignments(merge: Merge) -> Iterator[str]:
     """Everything of the row but its key. What the catalog no longer has becomes NULL."""
     dataset = merge.dataset
-    yield from (f"{quote(c.name)} = s.{quote(c.name)}" for c in dataset.columns if c.name not in dataset.key)
+    yield from (f"{quote(c.name)} = _s.{quote(c.name)}" for c in dataset.columns if c.name not in dataset.key)
     declared = {column.name.lower() for column in dataset.columns} | _METADATA_NAMES
     yield from (f"{quote(field.name)} = NULL" for field in merge.fields if field.name.lower() not in declared)
-    yield from (f"{name} = s.{name}" for name in _LOADED)
+    yield from (f"{name} = _s.{name}" for name in _LOADED)
     yield "_merged_at = CURRENT_TIMESTAMP()"
     if not dataset.shows_absence:
-        yield f"_deleted_at = IF({floors.REVIVES}, NULL, t._deleted_at)"
+        yield f"_deleted_at = IF({floors.REVIVES}, NULL, _t._deleted_at)"
     yield from floors.moved_on(dataset, merge.absences)
 
 
@@ -199,7 +199,7 @@ def _wins(merge: Merge, *, or_same: bool) -> str:
 (NOT IFNULL({floors.SUPERSEDED}, FALSE) AND (
   IFNULL({floors.overcomes(merge.absences)}, FALSE)
   OR (
-{_indent(_is_newer(merge.dataset, "s", or_same=or_same), 2)}
+{_indent(_is_newer(merge.dataset, "_s", or_same=or_same), 2)}
   )
 ))"""
 
@@ -207,7 +207,7 @@ def _wins(merge: Merge, *, or_same: bool) -> str:
 def _version(dataset: Dataset, alias: str) -> tuple[str, str, str, str]:
     """The parts of a row's version, most significant first."""
     seen, uri, position = (f"{alias}.{name}" for name in _VERSION)
-    if alias == "t":  # a tombstone of a key that was never merged has none of them
+    if alias == "_t":  # a tombstone of a key that was never merged has none of them
         seen, uri, position = (
             f"IFNULL({seen}, {floors.OLDEST})",
             f"IFNULL({uri}, '')",
@@ -221,7 +221,7 @@ def _version(dataset: Dataset, alias: str) -> tuple[str, str, str, str]:
 
 def _is_newer(dataset: Dataset, source: str, *, or_same: bool) -> str:
     """Whether the source's version is above the target's, part by part; `or_same`: or is the target's."""
-    *higher, last = dict.fromkeys(zip(_version(dataset, source), _version(dataset, "t"), strict=True))
+    *higher, last = dict.fromkeys(zip(_version(dataset, source), _version(dataset, "_t"), strict=True))
     lines = [f"{s} > {t} OR ({s} = {t} AND (" for s, t in higher]
     lines.append(f"{last[0]} {'>=' if or_same else '>'} {last[1]}" + "))" * len(higher))
     return "\n".join(lines)

@@ -40,7 +40,7 @@ def _is_same(load: Field, target: Field) -> bool:
 
 
 def _array(value: str, load: Field, target: Field, depth: int) -> str:
-    item, offset = f"item{depth}", f"offset{depth}"
+    item, offset = f"_item{depth}", f"_offset{depth}"
     members = f"AS STRUCT {_members(item, load, target, depth + 1)}"
     picked = _json(item) if target.type == "JSON" else members
     items = f"UNNEST({value}) AS {item} WITH OFFSET AS {offset} ORDER BY {offset}"

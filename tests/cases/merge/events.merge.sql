@@ -1,15 +1,15 @@
-MERGE `acme-prod`.`raw_test`.`things` AS t
+MERGE `acme-prod`.`raw_test`.`things` AS _t
 USING (
-  SELECT l.`region`, l.`id`,
-    MAX(IF(l._event = 'deleted', l._observed_at, NULL)) AS _deleted_at,
-    MAX(l._observed_at) AS _superseded_at
-  FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS l
-  GROUP BY l.`region`, l.`id`
-) AS s
-ON t.`region` = s.`region` AND t.`id` = s.`id`
-WHEN MATCHED AND (s._superseded_at > IFNULL(t._superseded_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(s._deleted_at >= IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00'), FALSE) AND (t._deleted_at IS NULL OR s._deleted_at > t._deleted_at))) THEN UPDATE SET
-  _merged_at = IF(IFNULL(s._deleted_at >= IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00'), FALSE) AND t._deleted_at IS NULL, CURRENT_TIMESTAMP(), t._merged_at),
-  _deleted_at = IF(IFNULL(s._deleted_at >= IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00'), FALSE), GREATEST(IFNULL(t._deleted_at, TIMESTAMP '0001-01-01 00:00:00+00'), s._deleted_at), t._deleted_at),
-  _superseded_at = GREATEST(IFNULL(t._superseded_at, TIMESTAMP '0001-01-01 00:00:00+00'), s._superseded_at)
-WHEN NOT MATCHED THEN INSERT (`region`, `id`, _merged_at, _deleted_at, _superseded_at)
-VALUES (s.`region`, s.`id`, CURRENT_TIMESTAMP(), IFNULL(s._deleted_at, TIMESTAMP '0001-01-01 00:00:00+00'), s._superseded_at)
+  SELECT _l.`l`, _l.`id`,
+    MAX(IF(_l._event = 'deleted', _l._observed_at, NULL)) AS _deleted_at,
+    MAX(_l._observed_at) AS _superseded_at
+  FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS _l
+  GROUP BY _l.`l`, _l.`id`
+) AS _s
+ON _t.`l` = _s.`l` AND _t.`id` = _s.`id`
+WHEN MATCHED AND (_s._superseded_at > IFNULL(_t._superseded_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(_s._deleted_at >= IFNULL(_t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00'), FALSE) AND (_t._deleted_at IS NULL OR _s._deleted_at > _t._deleted_at))) THEN UPDATE SET
+  _merged_at = IF(IFNULL(_s._deleted_at >= IFNULL(_t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00'), FALSE) AND _t._deleted_at IS NULL, CURRENT_TIMESTAMP(), _t._merged_at),
+  _deleted_at = IF(IFNULL(_s._deleted_at >= IFNULL(_t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00'), FALSE), GREATEST(IFNULL(_t._deleted_at, TIMESTAMP '0001-01-01 00:00:00+00'), _s._deleted_at), _t._deleted_at),
+  _superseded_at = GREATEST(IFNULL(_t._superseded_at, TIMESTAMP '0001-01-01 00:00:00+00'), _s._superseded_at)
+WHEN NOT MATCHED THEN INSERT (`l`, `id`, _merged_at, _deleted_at, _superseded_at)
+VALUES (_s.`l`, _s.`id`, CURRENT_TIMESTAMP(), IFNULL(_s._deleted_at, TIMESTAMP '0001-01-01 00:00:00+00'), _s._superseded_at)

@@ -1,53 +1,53 @@
-WITH s AS (
+WITH _s AS (
   SELECT
-    l.`id` AS `id`,
-    l.`updated_at` AS `updated_at`,
-    IF(l.`address` IS NULL, NULL, STRUCT(l.`address`.`city` AS `city`, CAST(NULL AS NUMERIC) AS `gone`, l.`address`.`added` AS `added`)) AS `address`,
-    ARRAY(SELECT AS STRUCT item0.`sku` AS `sku`, IF(item0.`payload` IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(item0.`payload`, wide_number_mode => 'exact'), TO_JSON(item0.`payload`))) AS `payload`, ARRAY(SELECT IF(item1 IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(item1, wide_number_mode => 'exact'), TO_JSON(item1))) FROM UNNEST(item0.`prices`) AS item1 WITH OFFSET AS offset1 ORDER BY offset1) AS `prices` FROM UNNEST(l.`lines`) AS item0 WITH OFFSET AS offset0 ORDER BY offset0) AS `lines`,
-    IF(l.`_extra` IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(l.`_extra`, wide_number_mode => 'exact'), TO_JSON(l.`_extra`))) AS `_extra`,
-    TO_HEX(MD5(TO_JSON_STRING(STRUCT(l.`id` AS `id`, l.`updated_at` AS `updated_at`, l.`address` AS `address`, l.`lines` AS `lines`, l.`_extra` AS `_extra`)))) AS _row_hash,
+    _l.`id` AS `id`,
+    _l.`updated_at` AS `updated_at`,
+    IF(_l.`address` IS NULL, NULL, STRUCT(_l.`address`.`city` AS `city`, CAST(NULL AS NUMERIC) AS `gone`, _l.`address`.`added` AS `added`)) AS `address`,
+    ARRAY(SELECT AS STRUCT _item0.`sku` AS `sku`, IF(_item0.`payload` IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(_item0.`payload`, wide_number_mode => 'exact'), TO_JSON(_item0.`payload`))) AS `payload`, ARRAY(SELECT IF(_item1 IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(_item1, wide_number_mode => 'exact'), TO_JSON(_item1))) FROM UNNEST(_item0.`prices`) AS _item1 WITH OFFSET AS _offset1 ORDER BY _offset1) AS `prices` FROM UNNEST(_l.`lines`) AS _item0 WITH OFFSET AS _offset0 ORDER BY _offset0) AS `lines`,
+    IF(_l.`_extra` IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(_l.`_extra`, wide_number_mode => 'exact'), TO_JSON(_l.`_extra`))) AS `_extra`,
+    TO_HEX(MD5(TO_JSON_STRING(STRUCT(_l.`id` AS `id`, _l.`updated_at` AS `updated_at`, _l.`address` AS `address`, _l.`lines` AS `lines`, _l.`_extra` AS `_extra`)))) AS _row_hash,
     '20260301T120000Z_from_origin' AS _window_id,
-    l._extracted_at,
-    l._raw_uri,
-    l._raw_position
-  FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS l
+    _l._extracted_at,
+    _l._raw_uri,
+    _l._raw_position
+  FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS _l
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY l.`id`
-    ORDER BY IFNULL(LEAST(l.`updated_at`, l._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') DESC, l._extracted_at DESC, l._raw_uri DESC, l._raw_position DESC
+    PARTITION BY _l.`id`
+    ORDER BY IFNULL(LEAST(_l.`updated_at`, _l._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') DESC, _l._extracted_at DESC, _l._raw_uri DESC, _l._raw_position DESC
   ) = 1
 ),
-t AS (
+_t AS (
   SELECT
-    t.`id`,
-    t.`updated_at`,
-    t._extracted_at,
-    t._raw_uri,
-    t._raw_position,
-    t._row_hash,
-    t._deleted_at,
-    t._superseded_at
-  FROM `acme-prod`.`raw_test`.`things` AS t
+    _t.`id`,
+    _t.`updated_at`,
+    _t._extracted_at,
+    _t._raw_uri,
+    _t._raw_position,
+    _t._row_hash,
+    _t._deleted_at,
+    _t._superseded_at
+  FROM `acme-prod`.`raw_test`.`things` AS _t
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.`id` IS NULL THEN 'inserted'
-    WHEN IFNULL(s._extracted_at > t._deleted_at, FALSE) THEN 'revived'
+    WHEN _t.`id` IS NULL THEN 'inserted'
+    WHEN IFNULL(_s._extracted_at > _t._deleted_at, FALSE) THEN 'revived'
     WHEN NOT
-      (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
-        IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._superseded_at AND t._extracted_at <= t._superseded_at, FALSE)
+      (NOT IFNULL(_t._deleted_at IS NULL AND _s._extracted_at <= _t._superseded_at AND _t._extracted_at > _t._superseded_at, FALSE) AND (
+        IFNULL(_t._deleted_at IS NULL AND _s._extracted_at > _t._superseded_at AND _t._extracted_at <= _t._superseded_at, FALSE)
         OR (
-          IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(s.`updated_at`, s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(t.`updated_at`, t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
-          s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
-          s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
-          s._raw_position >= IFNULL(t._raw_position, -1)))))))
+          IFNULL(LEAST(_s.`updated_at`, _s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') > IFNULL(LEAST(_t.`updated_at`, _t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') OR (IFNULL(LEAST(_s.`updated_at`, _s._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') = IFNULL(LEAST(_t.`updated_at`, _t._extracted_at), TIMESTAMP '0001-01-01 00:00:00+00') AND (
+          _s._extracted_at > IFNULL(_t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (_s._extracted_at = IFNULL(_t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+          _s._raw_uri > IFNULL(_t._raw_uri, '') OR (_s._raw_uri = IFNULL(_t._raw_uri, '') AND (
+          _s._raw_position >= IFNULL(_t._raw_position, -1)))))))
         )
       ))
     THEN 'stale'
-    WHEN s._row_hash IS DISTINCT FROM t._row_hash THEN 'updated'
+    WHEN _s._row_hash IS DISTINCT FROM _t._row_hash THEN 'updated'
     ELSE 'unchanged'
   END AS outcome
-  FROM s LEFT JOIN t ON t.`id` = s.`id`
+  FROM _s LEFT JOIN _t ON _t.`id` = _s.`id`
 )
 SELECT
   COUNTIF(outcome = 'inserted') AS inserted,

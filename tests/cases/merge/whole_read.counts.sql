@@ -1,52 +1,54 @@
-WITH s AS (
+WITH _s AS (
   SELECT
-    l.`region` AS `region`,
-    l.`id` AS `id`,
-    l.`title` AS `title`,
-    IF(l.`_extra` IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(l.`_extra`, wide_number_mode => 'exact'), TO_JSON(l.`_extra`))) AS `_extra`,
-    TO_HEX(MD5(TO_JSON_STRING(STRUCT(l.`region` AS `region`, l.`id` AS `id`, l.`title` AS `title`, l.`_extra` AS `_extra`)))) AS _row_hash,
+    _l.`region` AS `region`,
+    _l.`id` AS `id`,
+    _l.`title` AS `title`,
+    _l.`s` AS `s`,
+    _l.`t` AS `t`,
+    IF(_l.`_extra` IS NULL, NULL, COALESCE(SAFE.PARSE_JSON(_l.`_extra`, wide_number_mode => 'exact'), TO_JSON(_l.`_extra`))) AS `_extra`,
+    TO_HEX(MD5(TO_JSON_STRING(STRUCT(_l.`region` AS `region`, _l.`id` AS `id`, _l.`title` AS `title`, _l.`s` AS `s`, _l.`t` AS `t`, _l.`_extra` AS `_extra`)))) AS _row_hash,
     '20260301T120000Z_from_origin' AS _window_id,
-    l._extracted_at,
-    l._raw_uri,
-    l._raw_position,
+    _l._extracted_at,
+    _l._raw_uri,
+    _l._raw_position,
     (SELECT MAX(IF(_deleted_at IS NULL, TIMESTAMP_ADD(_superseded_at, INTERVAL 1 MICROSECOND), _superseded_at)) FROM `acme-prod`.`raw_test`.`things`) AS _superseded_at
-  FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS l
+  FROM `acme-prod`.`tideline_load`.`test__things__ec30adc79e734900` AS _l
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY l.`region`, l.`id`
-    ORDER BY l._extracted_at DESC, l._extracted_at DESC, l._raw_uri DESC, l._raw_position DESC
+    PARTITION BY _l.`region`, _l.`id`
+    ORDER BY _l._extracted_at DESC, _l._extracted_at DESC, _l._raw_uri DESC, _l._raw_position DESC
   ) = 1
 ),
-t AS (
+_t AS (
   SELECT
-    t.`region`,
-    t.`id`,
-    t._extracted_at,
-    t._raw_uri,
-    t._raw_position,
-    t._row_hash,
-    t._deleted_at,
-    t._superseded_at
-  FROM `acme-prod`.`raw_test`.`things` AS t
+    _t.`region`,
+    _t.`id`,
+    _t._extracted_at,
+    _t._raw_uri,
+    _t._raw_position,
+    _t._row_hash,
+    _t._deleted_at,
+    _t._superseded_at
+  FROM `acme-prod`.`raw_test`.`things` AS _t
 ),
 outcomes AS (
   SELECT CASE
-    WHEN t.`region` IS NULL THEN IF(IFNULL(s._extracted_at < s._superseded_at, FALSE), 'stale', 'inserted')
-    WHEN (IFNULL(s._extracted_at >= t._deleted_at, FALSE) AND NOT IFNULL(s._extracted_at < s._superseded_at, FALSE)) THEN 'revived'
+    WHEN _t.`region` IS NULL THEN IF(IFNULL(_s._extracted_at < _s._superseded_at, FALSE), 'stale', 'inserted')
+    WHEN (IFNULL(_s._extracted_at >= _t._deleted_at, FALSE) AND NOT IFNULL(_s._extracted_at < _s._superseded_at, FALSE)) THEN 'revived'
     WHEN NOT
-      (NOT IFNULL(t._deleted_at IS NULL AND s._extracted_at <= t._superseded_at AND t._extracted_at > t._superseded_at, FALSE) AND (
-        IFNULL(t._deleted_at IS NULL AND s._extracted_at > t._extracted_at, FALSE)
+      (NOT IFNULL(_t._deleted_at IS NULL AND _s._extracted_at <= _t._superseded_at AND _t._extracted_at > _t._superseded_at, FALSE) AND (
+        IFNULL(_t._deleted_at IS NULL AND _s._extracted_at > _t._extracted_at, FALSE)
         OR (
-          s._extracted_at > IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (s._extracted_at = IFNULL(t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
-          s._raw_uri > IFNULL(t._raw_uri, '') OR (s._raw_uri = IFNULL(t._raw_uri, '') AND (
-          s._raw_position >= IFNULL(t._raw_position, -1)))))
+          _s._extracted_at > IFNULL(_t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') OR (_s._extracted_at = IFNULL(_t._extracted_at, TIMESTAMP '0001-01-01 00:00:00+00') AND (
+          _s._raw_uri > IFNULL(_t._raw_uri, '') OR (_s._raw_uri = IFNULL(_t._raw_uri, '') AND (
+          _s._raw_position >= IFNULL(_t._raw_position, -1)))))
         )
       ))
     THEN 'stale'
-    WHEN s._row_hash IS DISTINCT FROM t._row_hash THEN 'updated'
+    WHEN _s._row_hash IS DISTINCT FROM _t._row_hash THEN 'updated'
     ELSE 'unchanged'
   END AS outcome
-  FROM s LEFT JOIN t ON t.`region` = s.`region` AND t.`id` = s.`id`
+  FROM _s LEFT JOIN _t ON _t.`region` = _s.`region` AND _t.`id` = _s.`id`
 )
 SELECT
   COUNTIF(outcome = 'inserted') AS inserted,

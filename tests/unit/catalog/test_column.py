@@ -101,6 +101,17 @@ def test_reserved_names_in_any_case(prefix: str) -> None:
         column(name=f"{prefix.upper()}x")
 
 
+@pytest.mark.parametrize("name", ["_l", "_S", "_t", "_item0", "_Offset12"])
+def test_names_of_tables_in_a_merge(name: str) -> None:
+    with pytest.raises(ValidationError, match="call a table so"):
+        column(name=name)
+
+
+@pytest.mark.parametrize("name", ["l", "s", "t", "_table", "item0", "_item", "_offset_0", "__t"])
+def test_names_that_are_like_them_are_free(name: str) -> None:
+    assert column(name=name).name == name
+
+
 def test_a_nested_column_may_be_called_as_a_metadata_column_is() -> None:
     nested = column(type="record", columns=[column(name=name) for name in METADATA_COLUMNS])
     assert nested.size == 1 + len(METADATA_COLUMNS)

@@ -49,8 +49,8 @@ def test_field_that_left_the_catalog_is_null_of_its_type():
 
 def test_array_keeps_its_order():
     assert converted("l.`r`", record(A, B, mode="REPEATED"), record(B, A, mode="REPEATED")) == (
-        "ARRAY(SELECT AS STRUCT item0.`b` AS `b`, item0.`a` AS `a` "
-        "FROM UNNEST(l.`r`) AS item0 WITH OFFSET AS offset0 ORDER BY offset0)"
+        "ARRAY(SELECT AS STRUCT _item0.`b` AS `b`, _item0.`a` AS `a` "
+        "FROM UNNEST(l.`r`) AS _item0 WITH OFFSET AS _offset0 ORDER BY _offset0)"
     )
 
 
@@ -58,7 +58,7 @@ def test_arrays_inside_arrays_have_items_of_their_own():
     inner = Field("deep", "RECORD", "REPEATED", fields=(TEXT,))
     wanted = Field("deep", "RECORD", "REPEATED", fields=(JSON,))
     text = converted("l.`r`", record(inner, mode="REPEATED"), record(wanted, mode="REPEATED"))
-    assert "UNNEST(item0.`deep`) AS item1 WITH OFFSET AS offset1" in text
+    assert "UNNEST(_item0.`deep`) AS _item1 WITH OFFSET AS _offset1" in text
     sqlglot.parse_one(f"SELECT {text} AS r FROM l", read="bigquery")
 
 
