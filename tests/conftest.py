@@ -74,6 +74,39 @@ hypothesis.settings.register_profile("tideline", deadline=None)
 hypothesis.settings.load_profile("tideline")
 
 
+STATEMENTS = Path(__file__).parents[1] / ".tideline" / "statements"
+_read = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With TIDELINE_TEST_GOOGLESQL every emulator of the session writes down what it is asked."""
+    if os.environ.get("TIDELINE_TEST_GOOGLESQL") and not hasattr(config, "workerinput"):
+        shutil.rmtree(STATEMENTS, ignore_errors=True)
+        os.environ["TIDELINE_SHIM_RECORD"] = str(STATEMENTS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What was written down is read by the analyzer of GoogleSQL; the session fails where it refuses any."""
+    if not os.environ.get("TIDELINE_TEST_GOOGLESQL") or hasattr(session.config, "workerinput"):
+        return
+    import googlesql
+
+    number, refused = googlesql.judge(STATEMENTS)
+    lines = [f"{each.why}\n{each.sql}\n" for each in refused]
+    lines.append(f"GoogleSQL read {number} statements and refused {len(refused)}")
+    session.config.stash[_read] = "\n".join(lines)
+    if refused or not number:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What the analyzer said."""
+    if text := config.stash.get(_read, None):
+        terminalreporter.section("what BigQuery would take")
+        terminalreporter.write_line(text)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take minutes come first: started last, they would be waited for alone.
 

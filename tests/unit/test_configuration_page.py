@@ -7,7 +7,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 READ = re.compile(r"""["'](TIDELINE_[A-Z0-9_]+)["']""")
-BETWEEN_PROCESSES = {"TIDELINE_SHIM_WITHOUT", "TIDELINE_SHIM_TIED", "TIDELINE_STANDALONE"}
+BETWEEN_PROCESSES = {
+    "TIDELINE_SHIM_WITHOUT",
+    "TIDELINE_SHIM_TIED",
+    "TIDELINE_SHIM_RECORD",
+    "TIDELINE_STANDALONE",
+}
 
 
 def test_every_variable_has_a_row():

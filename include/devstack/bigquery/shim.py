@@ -11,7 +11,9 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
+from devstack.bigquery import record
 from devstack.bigquery.corrections import jobs, sql, tables
 from devstack.bigquery.corrections.registry import CORRECTIONS, module
 
@@ -27,6 +29,8 @@ def main() -> None:
     for name, install in CORRECTIONS.items():
         if name not in without:
             install()
+    if folder := os.environ.get("TIDELINE_SHIM_RECORD"):
+        record.install(Path(folder))
     if os.environ.get("TIDELINE_SHIM_TIED"):
         _end_with_parent()
     _collect_seldom()

@@ -313,7 +313,7 @@ def test_values_arrive_as_they_were_refined(kit, lake, run, things):
     full = {name: value for name, (_, value) in VALUES.items()}
     empty = {name: [] if isinstance(value, list) else None for name, value in full.items()}
     run(dataset, lake.refined(dataset, [{"id": 1, **full}, {"id": 2, **empty}]))
-    found = [dict(zip(VALUES, row, strict=True)) for row in things(", ".join(VALUES))]
+    found = [dict(zip(VALUES, row, strict=True)) for row in things(", ".join(f"`{name}`" for name in VALUES))]
     assert found == [full, empty]
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlglot
+from googlesql import Reader
 from sqlglot import expressions as exp
 
 from tideline.catalog.loader import load_catalog
 from tideline.merge.absences import Absences, vanishing_sql
-from tideline.merge.deletes import Events
+from tideline.merge.deletes import Events, event_fields
 from tideline.merge.sql import Merge, merge_sql
 from tideline.settings import Settings
 from tideline.warehouse.names import load_table, raw_table
-from tideline.warehouse.schema import Field, raw_layout
+from tideline.warehouse.schema import Field, load_fields, raw_layout
 
 CASES = Path(__file__).parents[2] / "cases" / "merge"
 SETTINGS = Settings(project="acme-prod", dataset_prefix="")
@@ -47,7 +48,7 @@ def shop_order_items(kit):
 
 def snapshot_with_composite_key(kit):
     """No change column: the read decides."""
-    columns = kit.columns(region="string", id="int64", title="string")
+    columns = kit.columns(region="string", id="int64", title="string", s="string", t="string")
     return step(kit.http(key=["region", "id"], columns=columns))
 
 
@@ -84,8 +85,11 @@ def evolved_record(kit):
 
 
 def hostile_names(kit):
-    """Reserved words as names, quotes and backslashes in literals."""
-    columns = kit.columns(select="string", order="timestamp", _table="string")
+    """Reserved words and what one calls a table as names, quotes and backslashes in literals."""
+    columns = kit.columns(
+        select="string", order="timestamp", _table="string", l="string", s="int64", t="timestamp",
+        items={"type": "record", "repeated": True, "columns": kit.columns(offset0="int64", item0="json")},
+    )  # fmt: skip
     dataset = kit.mongo(name="table", key=["select"], change_column="order", columns=columns)
     return replace(step(dataset), window_id="it's \\ `not`\nharmless")
 
@@ -102,8 +106,8 @@ def whole_read(kit):
 def events(kit):
     """Keys seen absent, or otherwise, at the source."""
     dataset = kit.mongo(
-        key=["region", "id"],
-        columns=kit.columns(region="string", id="numeric(12, 2)", title="string", updated_at="timestamp"),
+        key=["l", "id"],
+        columns=kit.columns(l="string", id="numeric(12, 2)", title="string", updated_at="timestamp"),
     )
     return Events(dataset, raw_table(dataset, SETTINGS), load_table(dataset, "golden", SETTINGS))
 
@@ -132,6 +136,20 @@ def test_text_is_the_golden_files(shape, kind, kit):
 def test_text_is_one_statement_of_bigquery(shape, kind, kit):
     statements = sqlglot.parse(TEXTS[kind](shape(kit)), read="bigquery")
     assert [type(statement) for statement in statements] == [exp.Merge if kind == "merge" else exp.Select]
+
+
+@pytest.mark.parametrize(("shape", "kind"), GOLDEN, ids=name_of)
+def test_text_is_what_the_analyzer_of_googlesql_takes(shape, kind, kit):
+    merge = shape(kit)
+    dataset = merge.dataset
+    is_events = isinstance(merge, Events)
+    tables = {
+        str(merge.target): raw_layout(dataset).fields if is_events else merge.fields,
+        str(merge.load): event_fields(dataset) if is_events else load_fields(dataset),
+    }
+    fields = {name: [asdict(field) for field in found] for name, found in tables.items()}
+    asked = {"sql": TEXTS[kind](merge), "parameters": [], "tables": fields, "project": SETTINGS.project}
+    assert Reader().read(asked) is None
 
 
 def test_only_a_whole_read_lets_rows_vanish(kit):

@@ -164,7 +164,7 @@ def test_partitioning_of_a_plain_table_is_refused(warehouse, name):
     ("before", "values", "after", "kept"),
     [
         ("FLOAT64", "1.5, 2.0", "INT64", [None, 2]),
-        ("NUMERIC", "1.5, 2.0", "INT64", [None, 2]),
+        ("NUMERIC", "NUMERIC '1.5', NUMERIC '2'", "INT64", [None, 2]),
         ("TIMESTAMP", "TIMESTAMP '2026-01-01 00:00:01+00', TIMESTAMP '2026-01-02'", "DATE", [None, date(2026, 1, 2)]),
         ("STRING", "'007', 'x', '7'", "INT64", [None, None, 7]),
     ],
