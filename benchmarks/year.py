@@ -158,7 +158,7 @@ class Simulation:
     def _scanned(self, sql: str, kind: str, hour: int) -> rules.Mask:
         """The partitions that the statement's own text does not leave out."""
         condition = self._condition(sql, kind, hour)
-        return rules.scanned(condition, "t", self._dataset.partition.column, self._table)  # type: ignore[union-attr]
+        return rules.scanned(condition, "_t", self._dataset.partition.column, self._table)  # type: ignore[union-attr]
 
     def _condition(self, sql: str, kind: str, hour: int) -> str:
         """The condition on the target: all else of the text must be what was parsed as a whole before."""

@@ -34,9 +34,13 @@ KINDS = {
 BIGQUERY_ONLY = ("max_by", "min_by")
 """Aggregates that BigQuery documents and the analyzer lacks: of the first argument's type."""
 UNKNOWN = re.compile(
-    r"\s*(INSERT INTO \S+ \([^)]*\) VALUES|ALTER TABLE \S+ ALTER COLUMN \S+ SET DATA TYPE)", re.IGNORECASE
+    r"\s*(INSERT INTO \S+ \([^)]*\) VALUES|ALTER TABLE \S+ ALTER COLUMN \S+ SET DATA TYPE)"
+    r"|.*\b(duckdb_tables|current_setting)\(",
+    re.IGNORECASE,
 )
-"""Rows that tests write as literals; and a statement that BigQuery documents and the analyzer lacks."""
+"""Rows that tests write as literals, what they ask of the emulator's own engine; and a statement that BigQuery
+documents and the analyzer lacks."""
+CREATES = re.compile(r"\bcreate (?:or replace )?(?:table|view) (?:if not exists )?([`\w.-]+)", re.IGNORECASE)
 SAMPLES = re.compile(r"[0-9a-f]{6,}|\d+")
 """What differs between statements that are otherwise the same: identifiers, moments, numbers."""
 
@@ -60,7 +64,7 @@ class Reader:
 
     def read(self, asked: Mapping[str, Any]) -> Refusal | None:
         """None where BigQuery would take it."""
-        service, language = _service()
+        analyzer, language = service()
         parameters = [
             z.AnalyzerOptions.QueryParameter(name=each["name"], type=_parameter(each["parameterType"]))
             for each in asked["parameters"]
@@ -74,27 +78,14 @@ class Reader:
             simple_catalog=self._catalog(asked["tables"], asked["project"]),
         )
         try:
-            found = service.wasm_client.call_grpc_func(
+            found = analyzer.wasm_client.call_grpc_func(
                 "ZetaSqlLocalService_Analyze", request.to_proto(), z.AnalyzeResponse._PROTO_CLASS
             )
         except ZetaSQLError as error:
             return Refusal(str(error), asked["sql"])
-        if re.search(r"\bcreate\b", asked["sql"], re.IGNORECASE):  # the tree is dear to read
-            self._keep(z.AnalyzeResponse.from_proto(found).resolved_statement, asked["project"])
+        if name := _created(asked):  # the tree is dear to read
+            self.made[name] = _types(z.AnalyzeResponse.from_proto(found).resolved_statement)
         return None
-
-    def _keep(self, done: Any, project: str) -> None:
-        path = getattr(done, "name_path", None)
-        if not path or not hasattr(done, "output_column_list"):
-            return
-        columns = getattr(done, "column_definition_list", None)
-        types = (
-            {column.name.lower(): column.type for column in columns}
-            if columns
-            else {column.name.lower(): column.column.type for column in done.output_column_list}
-        )
-        name = ".".join(path)
-        self.made[name if name.count(".") > 1 else f"{project}.{name}"] = types
 
     def _catalog(self, tables: Mapping[str, Sequence[Mapping[str, Any]]], project: str) -> z.SimpleCatalog:
         numbers = iter(range(1, 1_000_000))
@@ -125,7 +116,7 @@ class Reader:
         whole = [table(name, name) for name in tables]
         whole += [table(name.partition(".")[2], name) for name in tables if name.startswith(f"{project}.")]
         owners = [z.SimpleCatalog(name=owner, catalog=datasets(owner)) for owner in list(projects)]
-        _, language = _service()
+        _, language = service()
         return z.SimpleCatalog(
             name="warehouse",
             table=whole,
@@ -137,20 +128,40 @@ class Reader:
 
 def refusals(lines: Iterable[str]) -> Iterator[Refusal | None]:
     """What is refused of one emulator's record, None for each statement that is not; look-alikes are read once."""
-    reader, seen = Reader(), set()
+    reader = Reader()
+    seen: dict[str, str | None] = {}
     for line in lines:
         asked = json.loads(line)
-        look = SAMPLES.sub("#", line)
-        if look not in seen and not UNKNOWN.match(asked["sql"]):
-            seen.add(look)
+        look, name = SAMPLES.sub("#", line), _created(asked)
+        if look in seen:
+            if name:
+                reader.made[name] = reader.made.get(seen[look] or "", {})
+        elif not UNKNOWN.match(asked["sql"]):
+            seen[look] = name
             yield reader.read(asked)
 
 
+def _created(asked: Mapping[str, Any]) -> str | None:
+    """The full name of the table or view that a statement makes."""
+    found = CREATES.search(asked["sql"])
+    name = found[1].replace("`", "") if found else None
+    return name if name is None or name.count(".") > 1 else f"{asked['project']}.{name}"
+
+
+def _types(done: Any) -> dict[str, Any]:
+    """Column → type of what a statement makes."""
+    if columns := getattr(done, "column_definition_list", None):
+        return {column.name.lower(): column.type for column in columns}
+    return {
+        column.name.lower(): column.column.type for column in getattr(done, "output_column_list", None) or ()
+    }
+
+
 @cache
-def _service() -> tuple[Any, z.LanguageOptions]:
+def service() -> tuple[Any, z.LanguageOptions]:
     """The analyzer, which takes seconds to start, and BigQuery's language, as near as it can be named."""
-    service = ZetaSqlLocalService.get_instance()
-    client = type(service.wasm_client)
+    analyzer = ZetaSqlLocalService.get_instance()
+    client = type(analyzer.wasm_client)
     client.read_bytes, client.write_bytes = _read, _write  # theirs go byte by byte
     language = z.LanguageOptions.maximum_features()
     language.product_mode = z.ProductMode.PRODUCT_EXTERNAL
@@ -158,7 +169,7 @@ def _service() -> tuple[Any, z.LanguageOptions]:
     language.supported_statement_kinds = [
         getattr(z.ResolvedNodeKind, name) for name in dir(z.ResolvedNodeKind) if name.endswith("_STMT")
     ]
-    return service, language
+    return analyzer, language
 
 
 def _read(client: Any, at: int, size: int) -> bytes:

@@ -104,7 +104,7 @@ def upload_media_types(probe: Probe, folder: Path) -> bool:
 
 
 def ctas_parentheses(probe: Probe, folder: Path) -> bool:
-    sql = "create or replace table @d.t (id string, n numeric) as (select 'a' as id, 1.5 as n)"
+    sql = "create or replace table @d.t (id string, n numeric) as (select 'a' as id, numeric '1.5' as n)"
     return not probe.refuses(lambda: probe.query(sql))
 
 
