@@ -59,6 +59,8 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
     way that there are more is not the last. A page after the first is also empty where it is a 204, or has
     null for its items. Of the page after a short one a refusal, or a page that was read before, is an end
     too; a short page alone is none: servers cap the page size, or leave out of a page what we may not see.
+    After a full page they are where the reply says so: a page that was read before where a total is just what
+    was read, on two pages and more, and a refusal where a header has the number of pages.
 
     Raises:
         ContractError: A page comes twice, there are too many, or its shape is not the declared one.
@@ -147,16 +149,30 @@ class _Walk:
         return self.total is None and page.items < self.page_size and not said
 
     def _following(self, page: Page) -> Page | None:
-        """The next page by number; none where the server knows no such page but still knows this one."""
+        """The next page by number; none where the server has no such page but still has this one."""
         missing = self._missing(page)
         try:
-            return self._ask(page_url(self.dataset, self.session, len(self.urls)))
-        except MissingError:
+            found = self._ask(page_url(self.dataset, self.session, len(self.urls)))
+        except DeniedError:
+            raise
+        except SourceRefusedError as error:
+            if not isinstance(error, MissingError) and not self._was_last_by_head(page):
+                raise
             again = _ask(self.dataset, self.session, page.url, is_later=True)
             if again.sha256 != page.sha256:
                 raise self._changed("a page changed while the one after it vanished", page.url) from None
             self._check_claim(missing, page)
             return None
+        return None if found.sha256 in self.bodies and not missing and self._is_all(page.claims) else found
+
+    def _was_last_by_head(self, page: Page) -> bool:
+        """Whether a header had the number of pages: a body's may be of those only that are ever shown."""
+        stated = claims_of((), page.answer.headers, self.dataset.unrelated_keys).pages
+        return stated is not None and stated.number == len(self.urls) - 1
+
+    def _is_all(self, claims: Claims) -> bool:
+        """Whether a total is just what was read. The first page's may be a count of that page alone."""
+        return len(self.bodies) > 1 and claims.total is not None and claims.total.number == self.read
 
     def _is_last(self, page: Page) -> bool:
         if self.by_links:

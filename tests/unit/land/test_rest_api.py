@@ -591,6 +591,53 @@ def test_what_a_short_first_page_says_must_be_satisfied(
     assert_nothing_committed()
 
 
+@pytest.mark.parametrize("pages", [1, 2])
+def test_a_refusal_behind_as_many_pages_as_a_header_says_is_the_end(landing, flagged, site, reply, pages):
+    """As WordPress does, where the last page is full."""
+    dataset = flagged((10,) * pages, lambda number, last: {})
+    plain, total = site.answer, {"X-WP-TotalPages": str(pages)}
+    site.answer = lambda path, headers: (
+        reply(status=400) if f"_page={pages + 1}" in path else replace(plain(path, headers), headers=total)
+    )
+
+    assert landing(dataset)[0].records == 10 * pages
+
+
+@pytest.mark.parametrize("said", [{"total": 20}, {"pages": 2}, {}])
+def test_a_refusal_behind_full_pages_is_no_end_by_what_a_body_counts(
+    landing, flagged, site, reply, said, assert_nothing_committed
+):
+    """A search shows its first 10,000 results, counts no more of them, and refuses the page after those."""
+    dataset, plain = flagged((10, 10), lambda number, last: said), site.answer
+    site.answer = lambda path, headers: reply(status=400) if "_page=3" in path else plain(path, headers)
+
+    with pytest.raises(SourceRefusedError, match="400"):
+        landing(dataset)
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize("pages", [2, 3])
+def test_the_last_page_again_is_the_end_where_the_total_was_read(landing, flagged, site, pages):
+    """As Magento does, where the last page is full."""
+    dataset = flagged((10,) * pages, lambda number, last: {"total_count": 10 * pages})
+    plain = site.answer
+    site.answer = lambda path, headers: plain(path.replace(f"_page={pages + 1}", f"_page={pages}"), headers)
+
+    assert landing(dataset)[0].records == 10 * pages
+
+
+@pytest.mark.parametrize("said", [{"count": 10}, {"total": 10}, {"count": 10, "has_more": True}])
+def test_the_first_page_again_is_no_end_by_a_count_that_may_be_its_own(
+    landing, flagged, site, said, assert_nothing_committed
+):
+    dataset, plain = flagged((10,), lambda number, last: said), site.answer
+    site.answer = lambda path, headers: plain(path.replace("_page=2", "_page=1"), headers)
+
+    with pytest.raises(ContractError, match="page 2 has the body of page 1"):
+        landing(dataset)
+    assert_nothing_committed()
+
+
 @pytest.mark.parametrize("sizes", [(10, 10, 3), (10, 10), (3,), ()])
 def test_a_link_that_every_page_has_does_not_lead_on_for_ever(landing, flagged, sizes):
     dataset = flagged(sizes, lambda number, last: {"links": {"next": f"/posts?_page={number + 1}"}})
