@@ -33,7 +33,7 @@ _TYPES = {
     "int64": "int64",
     "double": "float64",
     "decimal128": "bignumeric",
-    "number": "numeric",
+    "number": "bignumeric",
     "string": "string",
     "symbol": "string",
     "objectId": "string",
@@ -44,7 +44,8 @@ _TYPES = {
     "array": "json",
 }
 """For the types of BSON and JSON values the column type that takes every value of them. JSON's numbers may be
-money, so they are decimals; what is in an array or document of unknown make is JSON."""
+money, so they are decimals, with room for the 16 places of a coordinate; what is in an array or document of
+unknown make is JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Promotion: what the edit looks like, that nothing else changes, and what it refuses."""
 
 import shutil
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from tideline.catalog.loader import load_catalog
 from tideline.catalog.promotion import column_name, promote, suggested_type
 from tideline.errors import CatalogError
+from tideline.refine.json import JsonDecoder
+from tideline.refine.json_text import items_of
 
 SHOP = Path(__file__).parents[3] / "include" / "catalog"
 HEAD = "source: shop\nkind: mongodb\nconnection: tideline_mongodb\ndatabase: shop\ndatasets:\n"
@@ -193,3 +196,18 @@ def test_suggested_types_take_what_they_were_suggested_for():
         "float64", "bignumeric", "timestamp", "json", None, None,
     ]  # fmt: skip
     assert suggested_type(products, "12") == "string"
+
+
+@pytest.mark.parametrize("text", ["19.99", "52.520006599999995", "1e-12", "123456789012345678901234567890"])
+def test_the_type_for_a_number_of_json_takes_it(catalog, text):
+    path = catalog(
+        "source: api\nkind: rest_api\nconnection: api\ndatasets:\n  p: {key: [id], columns: {id: int64}}\n"
+    )
+    suggested = suggested_type(load_catalog(path).dataset("api.p"), "number")
+    promote(path, "api.p", "lat", suggested).write()
+    body = f'[{{"id": 1, "lat": {text}}}]'
+
+    decoded = JsonDecoder(load_catalog(path).dataset("api.p")).decode(body, items_of(body, ()), 0)
+
+    assert decoded.rejects == []
+    assert decoded.batch.column("lat")[0].as_py() == Decimal(text)
