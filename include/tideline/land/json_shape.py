@@ -156,10 +156,9 @@ def _parsed(body: bytes, place: str) -> object:
     try:
         return _loaded(body.decode(encoding, "surrogateescape"))
     except ValueError as error:
+        kind, remedy = _meaning(body, error)
         raise SourceUnavailableError(
-            f"the body is {_kind_of_text(body)}: {error}; it begins with {_excerpt(body)}",
-            place=place,
-            remedy="open the URL: a proxy, a login page or a fault of the server may stand before the API",
+            f"the body is {kind}: {error}; it begins with {_excerpt(body)}", place=place, remedy=remedy
         ) from error
 
 
@@ -187,6 +186,22 @@ def _shallow(text: str) -> str:
         elif token[0] == '"':
             break
     return "".join(kept if depth > _DEEPEST else [*kept, text[start:]])
+
+
+def _meaning(body: bytes, error: ValueError) -> tuple[str, str]:
+    """What a body is that is not one JSON text, and what to do about it."""
+    if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data" and _are_objects(error):
+        return "JSON lines", (
+            "ask the API for one JSON text with an array of objects: by parameters in the catalog, or by an "
+            "Accept header on the connection"
+        )
+    remedy = "open the URL: a proxy, a login page or a fault of the server may stand before the API"
+    return _kind_of_text(body), remedy
+
+
+def _are_objects(error: json.JSONDecodeError) -> bool:
+    """Whether the text is an object, and what follows it another."""
+    return error.doc.lstrip()[:1] == "{" and error.doc[error.pos] == "{"
 
 
 def _kind_of_text(body: bytes) -> str:

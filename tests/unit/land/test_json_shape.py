@@ -74,6 +74,17 @@ def test_what_is_no_json_may_pass(body, found):
 
 
 @pytest.mark.parametrize(
+    "body", [b'{"a":1}\n{"a":2}\n', b'\xef\xbb\xbf {"a":1}\r\n\r\n{"a":', b'{"a":[]}{"a":2}']
+)
+def test_json_lines_are_called_so(body):
+    """As a page behind others they are no end of a listing either, which a body of another shape may be."""
+    with pytest.raises(SourceUnavailableError, match="JSON lines") as refused:
+        items_in(body, (), "here")
+    assert "an array" in refused.value.remedy
+    assert refused.value.place == "here"
+
+
+@pytest.mark.parametrize(
     ("body", "path", "found", "remedy"),
     [
         (
