@@ -42,12 +42,15 @@ _REMEDIES = {
 }
 
 
-class MissingError(SourceRefusedError):
+class RejectedError(SourceRefusedError):
+    """The server refuses the URL by a 4xx, and not us. Behind a short page that is the listing's end.
+
+    A 401, 402, 403 or 407 is none: whatever is at that URL, we are not given it.
+    """
+
+
+class MissingError(RejectedError):
     """The server says 404: there is nothing at this URL."""
-
-
-class DeniedError(SourceRefusedError):
-    """The server says 401, 402, 403 or 407: whatever is at this URL, we are not given it."""
 
 
 class NoContentError(SourceRefusedError):
@@ -63,7 +66,7 @@ class BusyError(SourceUnavailableError):
 _REFUSALS = {
     _NO_CONTENT: NoContentError,
     _NOT_FOUND: MissingError,
-    **dict.fromkeys((401, 402, _FORBIDDEN, 407), DeniedError),
+    **dict.fromkeys((401, 402, _FORBIDDEN, 407), SourceRefusedError),
 }
 
 
@@ -112,7 +115,8 @@ def check(url: str, response: BaseHTTPResponse, headers: Mapping[str, str], *, c
         error.seconds = wait_of(headers)
         raise error
     remedy = _REMEDIES.get(status, "look at what the server says, and at path and parameters in the catalog")
-    raise _REFUSALS.get(status, SourceRefusedError)(found, place=url, remedy=remedy)
+    other = RejectedError if 400 <= status < 500 else SourceRefusedError  # noqa: PLR2004 - about the request
+    raise _REFUSALS.get(status, other)(found, place=url, remedy=remedy)
 
 
 def _check_readable(url: str, headers: Mapping[str, str]) -> None:

@@ -35,6 +35,10 @@ _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}"]', re.DOTALL)
 """Brackets, and what they do not count in; a quote alone is a text that is cut off."""
 
 
+class ShapeError(ContractError):
+    """The body is JSON, and has no array of objects at that place."""
+
+
 class Items(NamedTuple):
     """The array of a body."""
 
@@ -60,7 +64,8 @@ def items_in(
     Raises:
         SourceUnavailableError: The body is no JSON: cut off, an HTML page, empty. Or an error is told beside
             the array: there may be more than is in it.
-        ContractError: It is, but there is no array of objects at that place, or an empty one and another.
+        ShapeError: It is, but there is no array of objects at that place.
+        ContractError: It is no UTF-8, or there is an empty array and another under the same keys.
     """
     found = _parsed(body, place)
     around: list[dict[str, Any]] = []
@@ -217,9 +222,9 @@ def _excerpt(body: bytes) -> str:
     return repr(body[:_EXCERPT_CHARACTERS].decode("utf-8", "replace"))
 
 
-def _misshapen(expected: str, found: object, path: tuple[str, ...], place: str) -> ContractError:
+def _misshapen(expected: str, found: object, path: tuple[str, ...], place: str) -> ShapeError:
     where = f"at {'.'.join(path)}" if path else "at its top"
-    return ContractError(
+    return ShapeError(
         f"the body has {_described(found)} {where}, expected {expected}",
         place=place,
         remedy=_remedy(found, path),

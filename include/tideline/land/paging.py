@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tideline.errors import ContractError, SourceChangedError, SourceRefusedError
 from tideline.land.claims import Claim, Claims, claims_of, total_of
-from tideline.land.http_replies import Answer, DeniedError, MissingError, NoContentError
-from tideline.land.json_shape import Items, items_in
+from tideline.land.http_replies import Answer, MissingError, NoContentError, RejectedError
+from tideline.land.json_shape import Items, ShapeError, items_in
 from tideline.land.link_header import links
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
     A `Link: rel="next"` is followed where one is given. Otherwise pages are counted up until `X-Total-Count`
     is reached or, where there is none, until one is empty or unknown to the server; one that says in another
     way that there are more is not the last. A page after the first is also empty where it is a 204, or has
-    null for its items. Of the page after a short one a refusal, or a page that was read before, is an end
-    too; a short page alone is none: servers cap the page size, or leave out of a page what we may not see.
-    After a full page they are where the reply says so: a page that was read before where a total is just what
-    was read, on two pages and more, and a refusal where a header has the number of pages.
+    null for its items. Of the page after a short one a 4xx, another shape, or a page that was read before, is
+    an end too; a short page alone is none: servers cap the page size, or leave out of a page what we may not
+    see. After a full page they are where the reply says so: a page that was read before where a total is just
+    what was read, on two pages and more, and a 4xx where a header has the number of pages.
 
     Raises:
         ContractError: A page comes twice, there are too many, or its shape is not the declared one.
@@ -74,15 +74,15 @@ def walk(dataset: HttpDataset, session: HttpSession) -> Iterator[Page]:
 def is_beyond_the_end(dataset: HttpDataset, session: HttpSession, before: list[dict[str, Any]]) -> bool:
     """Whether the page after these has nothing, is one of them by its ETag, or is refused as not being there.
 
-    A page that is refused to us, whatever it has, may be there.
+    A page that cannot be had for another reason may be there.
     """
     try:
         page = _ask(dataset, session, page_url(dataset, session, len(before)), is_later=True)
-    except DeniedError:
-        return False
-    except (SourceRefusedError, ContractError) as error:
+    except (RejectedError, ShapeError) as error:
         log.debug("%s: there is no page %d (%s)", dataset.dataset_id, len(before) + 1, error)
         return True
+    except (SourceRefusedError, ContractError):
+        return False
     return page.items == 0 or page.answer.headers.get("etag") in [known["etag"] for known in before]
 
 
@@ -153,9 +153,7 @@ class _Walk:
         missing = self._missing(page)
         try:
             found = self._ask(page_url(self.dataset, self.session, len(self.urls)))
-        except DeniedError:
-            raise
-        except SourceRefusedError as error:
+        except RejectedError as error:
             if not isinstance(error, MissingError) and not self._was_last_by_head(page):
                 raise
             again = _ask(self.dataset, self.session, page.url, is_later=True)
@@ -207,9 +205,7 @@ class _Walk:
         missing, number = self._missing(short), len(self.urls)
         try:
             page = self._ask(page_url(self.dataset, self.session, number))
-        except DeniedError:
-            raise
-        except (SourceRefusedError, ContractError) as error:
+        except (RejectedError, ShapeError) as error:
             log.debug("%s: there is no page %d (%s)", self.dataset.dataset_id, number + 1, error)
             page = None
         if page is None or page.sha256 in self.bodies:

@@ -224,6 +224,39 @@ def test_a_second_page_that_is_refused_to_us_is_no_end(
     assert_nothing_committed()
 
 
+AWAY = {
+    "a part": {"status": 206},
+    "never": {"status": 501},
+    "a login page": {"status": 302, "headers": {"Location": "http://localhost:9/login"}},
+    "unreadable": {"headers": {"Content-Encoding": "br"}, "body": b"x"},
+}
+
+
+@pytest.mark.parametrize("beyond", AWAY.values(), ids=AWAY)
+def test_a_second_page_that_is_there_but_cannot_be_had_is_no_end(
+    site, listing, reply, store, request_for, beyond, assert_nothing_committed
+):
+    session = HttpSession(site.url, auth=("u", "p"))
+    listing(rows(4), beyond=reply(**beyond))
+
+    with closing(session), pytest.raises(SourceRefusedError):
+        land(request_for(posts()), session, store)
+    assert_nothing_committed()
+
+
+@pytest.mark.parametrize("beyond", AWAY.values(), ids=AWAY)
+def test_an_unchanged_listing_whose_end_cannot_be_seen_is_not_called_so(
+    site, listing, reply, store, request_for, beyond
+):
+    session = HttpSession(site.url, auth=("u", "p"))
+    made = listing(rows(4), etag=True)
+    with closing(session):
+        first, _ = land(request_for(posts()), session, store)
+        made.options["beyond"] = reply(**beyond)
+        with pytest.raises(SourceRefusedError):
+            land(request_for(posts(), previous=first), session, store)
+
+
 @pytest.mark.parametrize("count", [4, 10, 30])
 @pytest.mark.parametrize("end", ["204", "null"])
 def test_a_page_after_the_last_may_be_nothing_at_all(landing, listing, reply, count, end):
