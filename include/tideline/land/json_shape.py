@@ -27,6 +27,11 @@ _SUCCESS = re.compile("(is_?)?(success(ful)?|ok)", re.IGNORECASE)
 _STATUS = re.compile("status", re.IGNORECASE)
 _FAILED = frozenset({"error", "fail", "failed", "failure"})
 """JSend's, and what is written for them."""
+_CODE = re.compile("(http_?)?status(_?code)?|code", re.IGNORECASE)
+_FAILURES = frozenset(str(code) for code in (401, 402, 403, 407, 408, 425, 429, *range(500, 600)))
+"""HTTP's that a body has and the head has not. Of the others, such as 404, there being nothing may be all."""
+_ERROR_CODE = re.compile("err(or)?_?(code|no|num)", re.IGNORECASE)
+"""Of an error: 0 and nothing are none."""
 _SHARDS = "_shards"
 """Elasticsearch's: how many parts of an index were asked, and of how many `failed` nothing came."""
 _DEEPEST = 200
@@ -94,7 +99,8 @@ def _check_told(
     ignored = frozenset(name.lower() for name in unrelated)
     envelopes = (envelope for envelope in around if isinstance(envelope, dict))
     for name, value in ((name, value) for envelope in envelopes for name, value in envelope.items()):
-        if name.lower() not in ignored and _tells_an_error(name, value):
+        is_told = _tells_an_error(name, value) or (not has_items and _has_failed(name, value))
+        if name.lower() not in ignored and is_told:
             said = json.dumps(value[:_EXCERPT_CHARACTERS]) if isinstance(value, str) else _shown(value)
             raise SourceUnavailableError(
                 f"the body has {'items' if has_items else 'no items'} and tells an error ({name}: {said})",
@@ -112,6 +118,13 @@ def _tells_an_error(name: str, value: object) -> bool:
     if name == _SHARDS:
         return isinstance(value, dict) and not is_nothing(value.get("failed"))
     return bool(_ERROR.fullmatch(name)) and not is_nothing(value)
+
+
+def _has_failed(name: str, value: object) -> bool:
+    """Whether a code says why there is nothing."""
+    if _ERROR_CODE.fullmatch(name):
+        return not is_nothing(value)
+    return bool(_CODE.fullmatch(name)) and isinstance(value, str) and value in _FAILURES
 
 
 def _shown(value: object) -> str:

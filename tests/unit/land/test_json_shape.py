@@ -136,15 +136,47 @@ def test_a_null_for_the_items_is_empty_where_it_may_be(path):
         b'{"rows": null, "Ok": "false"}',
         b'{"rows": [], "isSuccess": false}',
         b'{"rows": [], "status": "Error", "code": 500}',
+        b'{"code": 500, "msg": "try later", "rows": null}',
+        b'{"statusCode": "429", "rows": []}',
+        b'{"status": 503, "title": "away"}',
+        b'{"errcode": 45009, "errmsg": "api freq out of limit"}',
+        b'{"error_code": "E7", "rows": []}',
     ],
 )
 def test_nothing_beside_an_error_is_no_empty_listing(body):
     with pytest.raises(SourceUnavailableError, match="no items and tells an error") as failed:
         items_in(body, ("rows",), "here", null_is_empty=True)
     assert "set unrelated_keys: [" in failed.value.remedy
-    unrelated = ("error", "ERRORS", "success", "ok", "issuccess", "status")
+    unrelated = (
+        "error",
+        "ERRORS",
+        "success",
+        "ok",
+        "issuccess",
+        "status",
+        "code",
+        "statuscode",
+        "errcode",
+        "error_code",
+    )
     with suppress(ContractError):  # of those without an array
         assert items_in(body, ("rows",), "here", null_is_empty=True, unrelated=unrelated).number == 0
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        b'"code": 200, "msg": "ok"', b'"code": 0', b'"code": "SUCCESS"', b'"status": 404', b'"code": [500], "status": {}',
+        b'"errcode": 0, "errmsg": "ok"', b'"errno": null', b'"error_code": ""', b'"status": 1, "statusCode": 204',
+    ],
+)  # fmt: skip
+def test_a_code_that_is_no_failure_leaves_a_listing_empty(around):
+    assert items_in(b'{"rows": [], %s}' % around, ("rows",), "here").number == 0
+
+
+@pytest.mark.parametrize("around", [b'"code": 500', b'"status": 500', b'"errcode": 7'])
+def test_a_code_beside_items_may_be_any(around):
+    assert items_in(b'{"rows": [{"id": 1}], %s}' % around, ("rows",), "here").number == 1
 
 
 @pytest.mark.parametrize(

@@ -289,7 +289,9 @@ def test_nothing_for_items_ends_a_listing_unless_an_error_is_told(landing, site,
     assert landing(posts(records_at=("rows",), unrelated_keys=("error",)))[0].records == 10
 
 
-@pytest.mark.parametrize("page", [{"error": "rate limited"}, {"success": False, "data": {}}])
+@pytest.mark.parametrize(
+    "page", [{"error": "rate limited"}, {"success": False, "data": {}}, {"code": 500, "msg": "away"}]
+)
 def test_an_error_in_place_of_the_page_after_a_short_one_is_no_end(
     landing, listing, reply, page, assert_nothing_committed
 ):
