@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_PAGES = 10_000
+_REMEDY_CIRCLE = "correct the page parameters in the catalog; the server may ignore them"
+_REMEDY_LAST = (
+    "the server may give its last page again behind it, and nothing says that it was the last: declare "
+    "another page size in the catalog, with which it is not full"
+)
 _PAGING_RELS = frozenset({"first", "prev", "previous", "next", "last"})
 
 
@@ -253,7 +258,7 @@ class _Walk:
             f"page {len(self.urls) + (what == 'URL')} has the {what} of page {earlier}: "
             "the listing goes round in circles",
             place=url,
-            remedy="correct the page parameters in the catalog; the server may ignore them",
+            remedy=_REMEDY_LAST if what == "body" and 1 < earlier == len(self.urls) - 1 else _REMEDY_CIRCLE,
         )
 
 

@@ -661,6 +661,19 @@ def test_the_last_page_again_is_the_end_where_the_total_was_read(landing, flagge
     assert landing(dataset)[0].records == 10 * pages
 
 
+def test_the_last_page_again_says_what_helps_where_nothing_is_counted(
+    landing, flagged, site, assert_nothing_committed
+):
+    dataset, plain = flagged((10, 10), lambda number, last: {}), site.answer
+    site.answer = lambda path, headers: plain(path.replace("_page=3", "_page=2"), headers)
+
+    with pytest.raises(ContractError, match="page 3 has the body of page 2") as refused:
+        landing(dataset)
+
+    assert "another page size" in refused.value.remedy
+    assert_nothing_committed()
+
+
 @pytest.mark.parametrize("said", [{"count": 10}, {"total": 10}, {"count": 10, "has_more": True}])
 def test_the_first_page_again_is_no_end_by_a_count_that_may_be_its_own(
     landing, flagged, site, said, assert_nothing_committed
