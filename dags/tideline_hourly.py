@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavi
 from tideline import settings
 from tideline.catalog.loader import load_catalog
 from tideline.catalog.models import NIGHTLY, HourlyManifest, has_models, manifest_path, profile_name
+from tideline.dbt_process import make_ready
 from tideline.run_form import begin_anew, handed_over, handed_over_by_each, merged_by_now
 
 SETTINGS = settings.from_environment()
@@ -139,8 +139,7 @@ with DAG(
         how: dict[str, Any] = {"dbt_cmd_global_flags": ["--no-write-json"]}
         if watches := SETTINGS.dbt_mode == "watcher":
             how = {"deferrable": False, "poke_interval": 2}
-        # Cosmos collects garbage after each call of dbt: half its time, were it not spared what is loaded
-        how |= {"full_refresh": "{{ params.full_refresh }}", "pre_execute": lambda _: gc.freeze()}
+        how |= {"full_refresh": "{{ params.full_refresh }}", "pre_execute": make_ready}
         settled >> DbtTaskGroup(
             group_id="models",
             project_config=project,

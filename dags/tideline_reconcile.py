@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from cosmos.constants import InvocationMode
 from tideline import settings
 from tideline.catalog.loader import load_catalog
 from tideline.catalog.models import has_models, profile_name
+from tideline.dbt_process import make_ready
 
 SETTINGS = settings.from_environment()
 CATALOG = load_catalog(SETTINGS.catalog_dir)
@@ -79,7 +79,7 @@ def of_everything(context: dict[str, Any]) -> None:
         raise AirflowSkipException("a run of some datasets, or a dry run: nothing is tested")
     if not context["ti"].get_dr_count("tideline_hourly", states=["success"]):
         raise AirflowSkipException("no hour has succeeded yet: there are no models to test")
-    gc.freeze()  # Cosmos collects garbage after each call of dbt; what is loaded is spared
+    make_ready()
 
 
 with DAG(

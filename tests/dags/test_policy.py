@@ -17,6 +17,7 @@ import pytest
 from tideline import errors
 from tideline.catalog.checks import DAG_TASKS
 from tideline.catalog.loader import load_catalog
+from tideline.dbt_process import make_ready
 from tideline.settings import from_environment
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,6 @@ PARSE_TIME_IMPORTS = (
     "airflow.sdk",
     "cosmos",
     "datetime",
-    "gc",
     "io",
     "json",
     "pathlib",
@@ -385,6 +385,12 @@ def test_the_watcher_waits_for_no_nightly_test(tagged):
     for task in tasks:
         if task.task_id.endswith(".test"):
             assert producer.tests_per_model[task.model_unique_id], task
+
+
+def test_no_task_of_dbt_waits_for_a_reply_for_ever(tagged):
+    """dbt has requests without a time limit; one lost reply would keep this hour and all after it."""
+    _, tasks, _ = tagged
+    assert {task._pre_execute_hook for task in tasks} == {make_ready}
 
 
 def test_a_build_that_ends_is_over_at_once_and_decides_nothing(tagged):
