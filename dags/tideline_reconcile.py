@@ -79,7 +79,7 @@ def of_everything(context: dict[str, Any]) -> None:
         raise AirflowSkipException("a run of some datasets, or a dry run: nothing is tested")
     if not context["ti"].get_dr_count("tideline_hourly", states=["success"]):
         raise AirflowSkipException("no hour has succeeded yet: there are no models to test")
-    make_ready()
+    make_ready(context)
 
 
 with DAG(

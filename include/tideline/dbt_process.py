@@ -1,16 +1,21 @@
-"""What a process is made ready with before dbt runs in it. Knows no model and no DAG."""
+"""What a process is made ready with before dbt, or who watches it, runs in it. Knows no model and no DAG."""
 
 from __future__ import annotations
 
 import gc
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tideline.errors import RetriableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SILENT_SECONDS = 120.0
 """For how long a reply may send nothing: what google-auth waits by itself, and BigQuery's client does not.
 Requests that wait for the end of a job have limits of their own."""
 
 
-def make_ready(_context: object = None) -> None:
+def make_ready(context: Mapping[str, Any]) -> None:
     """Spare what is loaded from collections of garbage, and have no request wait for ever.
 
     Cosmos collects after each call of dbt: half its time. dbt lists and looks up tables without a limit, so
@@ -19,6 +24,8 @@ def make_ready(_context: object = None) -> None:
     """
     gc.freeze()
     bound_silence()
+    if hasattr(context["task"], "producer_task_id"):
+        end_with_the_build(context["task"])
 
 
 def bound_silence() -> None:
@@ -33,3 +40,28 @@ def bound_silence() -> None:
         return send(self, request, timeout=SILENT_SECONDS if timeout is None else timeout, **rest)
 
     HTTPAdapter.send = bounded  # type: ignore[method-assign,assignment]
+
+
+def end_with_the_build(watcher: Any) -> None:  # noqa: ANN401  a sensor of Cosmos
+    """Have a task that watches for its model not go on when the build has ended well and had no word of it.
+
+    A person has marked the build as success, or the project has lost the model since its manifest was made.
+    Cosmos waits for a week then, and no hour begins meanwhile. The task's next try builds its model itself.
+    """
+    poke, ended = watcher.poke, False
+
+    def look(context: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        nonlocal ended
+        if found := poke(context):
+            return found
+        if ended:
+            raise RetriableError(
+                f"{watcher.producer_task_id} is a success and has not built this",
+                remedy="was it marked as success by hand? the next try builds it by itself",
+            )
+        ti, build = context["ti"], watcher.producer_task_id
+        states = ti.get_task_states(ti.dag_id, task_ids=[build], run_ids=[ti.run_id])
+        ended = states.get(ti.run_id, {}).get(build) == "success"  # what it had to say, it has said before
+        return found
+
+    watcher.poke = look

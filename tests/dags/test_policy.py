@@ -387,10 +387,13 @@ def test_the_watcher_waits_for_no_nightly_test(tagged):
             assert producer.tests_per_model[task.model_unique_id], task
 
 
-def test_no_task_of_dbt_waits_for_a_reply_for_ever(tagged):
-    """dbt has requests without a time limit; one lost reply would keep this hour and all after it."""
-    _, tasks, _ = tagged
+def test_no_task_of_dbt_waits_for_ever(tagged):
+    """One that does keeps this hour and all after it: for a reply that was lost, or for a build that is over."""
+    mode, tasks, _ = tagged
     assert {task._pre_execute_hook for task in tasks} == {make_ready}
+    watchers = [task for task in tasks if hasattr(task, "poke")]
+    assert len(watchers) == (len(tasks) - 1 if mode == "watcher" else 0)
+    assert {task.producer_task_id for task in watchers} <= {"models.dbt_producer_watcher"}
 
 
 def test_a_build_that_ends_is_over_at_once_and_decides_nothing(tagged):

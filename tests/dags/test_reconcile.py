@@ -91,7 +91,7 @@ def test_only_a_run_of_everything_is_tested(dag, form, hours, skipped):
             return {("tideline_hourly", "success"): hours}[(dag_id, *states)]
 
     begin = dag.get_task("data_tests")._pre_execute_hook
-    context = {**triggered(dag, **form), "ti": TaskInstance()}
+    context = {**triggered(dag, **form), "ti": TaskInstance(), "task": dag.get_task("data_tests")}
     with pytest.raises(AirflowSkipException) if skipped else nullcontext():
         begin(context)
 
