@@ -82,9 +82,12 @@ def refine(landed: dict[str, Any], run_id: str | None = None) -> dict[str, Any]:
 
 @task_group(group_id="ranges", prefix_group_id=False)
 def by_range(load: dict[str, Any], dataset_id: str, at_once: int) -> Any:
-    """Land and refine one range of a big load; it does not wait for the others."""
-    landed = land.override(task_id=f"{dataset_id}.land", max_active_tis_per_dagrun=at_once)(load)
-    return refine.override(task_id=f"{dataset_id}.refine")(landed)
+    """Land and refine one range of a big load; it does not wait for the others.
+
+    Under ids of their own: a task of a run that becomes many, when `split` is declared, stops it for good.
+    """
+    landed = land.override(task_id=f"{dataset_id}.land_range", max_active_tis_per_dagrun=at_once)(load)
+    return refine.override(task_id=f"{dataset_id}.refine_range")(landed)
 
 
 @task(retry_policy=RETRIES, max_active_tis_per_dag=1)

@@ -89,7 +89,8 @@ def begin_anew(context: Mapping[str, Any], dataset_id: str, take_away: Callable[
     is landed now would count as merged. Behind a first try there is nothing, and Airflow would log an error.
     """
     ti = context["ti"]
-    for verb, map_index in (("refine", ti.map_index), ("merge", -1)) if ti.try_number > 1 else ():
+    refine = "refine" if ti.map_index < 0 else "refine_range"
+    for verb, map_index in ((refine, ti.map_index), ("merge", -1)) if ti.try_number > 1 else ():
         take_away(
             key="return_value",
             dag_id=ti.dag_id,

@@ -120,5 +120,5 @@ def test_what_is_landed_anew_was_neither_refined_nor_merged() -> None:
         begin_anew({"ti": ti}, "shop.orders", take_away)
     assert gone == [
         ("shop.orders.refine", -1), ("shop.orders.merge", -1),
-        ("shop.orders.refine", 2), ("shop.orders.merge", -1),
+        ("shop.orders.refine_range", 2), ("shop.orders.merge", -1),
     ]  # fmt: skip
