@@ -93,6 +93,12 @@ def _sources(path: Path) -> set[tuple[str, str]]:
             place=str(path),
             remedy="run `make manifest`, or `dbt parse` in the project",
         ) from None
+    except OSError as error:
+        raise SettingsError(
+            f"the dbt manifest cannot be read: {error.strerror or error}",
+            place=str(path),
+            remedy="let the user that Airflow runs as read this file",
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
             f"the dbt manifest cannot be read: {error}", place=str(path), remedy="run `make manifest` again"

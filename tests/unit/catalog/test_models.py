@@ -50,6 +50,22 @@ def test_a_missing_manifest_says_what_to_run(tmp_path):
         has_models(tmp_path, CATALOG)
 
 
+@pytest.mark.parametrize(
+    "refusal", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")]
+)
+def test_a_manifest_that_airflow_may_not_read_is_named(tmp_path, monkeypatch, refusal):
+    """As root leaves one behind, or a volume that is lost."""
+
+    def refuse(path):
+        raise refusal
+
+    monkeypatch.setattr(type(tmp_path), "read_bytes", refuse)
+    with pytest.raises(
+        SettingsError, match=rf"{refusal.strerror} \[at .*manifest\.json\] Remedy: let the user"
+    ):
+        has_models(tmp_path, CATALOG)
+
+
 def test_a_project_names_its_profile(tmp_path):
     (tmp_path / "dbt_project.yml").write_text("name: ours\nprofile: acme\n")
     assert profile_name(tmp_path) == "acme"
