@@ -10,6 +10,8 @@ from tideline.errors import RetriableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from requests import PreparedRequest, Response
+
 SILENT_SECONDS = 120.0
 """For how long a reply may send nothing: what google-auth waits by itself, and BigQuery's client does not.
 Requests that wait for the end of a job have limits of their own."""
@@ -36,10 +38,17 @@ def bound_silence() -> None:
     if send.__module__ == __name__:
         return
 
-    def bounded(self: HTTPAdapter, request: Any, timeout: Any = None, **rest: Any) -> Any:  # noqa: ANN401
-        return send(self, request, timeout=SILENT_SECONDS if timeout is None else timeout, **rest)
+    def bounded(
+        self: HTTPAdapter,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: float | tuple[float | None, float | None] | None = None,
+        *rest: Any,  # noqa: ANN401  whatever requests hands on
+        **named: Any,  # noqa: ANN401
+    ) -> Response:
+        return send(self, request, stream, SILENT_SECONDS if timeout is None else timeout, *rest, **named)
 
-    HTTPAdapter.send = bounded  # type: ignore[method-assign,assignment]
+    HTTPAdapter.send = bounded  # type: ignore[method-assign]
 
 
 def end_with_the_build(watcher: Any) -> None:  # noqa: ANN401  a sensor of Cosmos

@@ -68,6 +68,19 @@ def test_a_limit_that_a_request_has_stays(losing):
         requests.get(losing, timeout=0.2)
 
 
+@pytest.mark.timeout(30)
+def test_an_adapter_that_hands_on_by_place_is_bound_too(losing):
+    class Counting(HTTPAdapter):
+        def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):
+            return super().send(request, stream, timeout, verify, cert, proxies)
+
+    dbt_process.make_ready({"task": object()})
+    with requests.Session() as session:
+        session.mount("http://", Counting())
+        with pytest.raises(requests.Timeout, match=r"0\.3"):
+            session.get(losing)
+
+
 def test_once_is_enough():
     dbt_process.make_ready({"task": object()})
     send = HTTPAdapter.send
