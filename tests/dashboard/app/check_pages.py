@@ -110,6 +110,30 @@ def test_figures_are_of_all_rows_also_of_those_that_no_table_shows(environ, ware
     assert figures(users)["Comments on them"] == f"{9 + 1500 * 1501 // 2:,}"
 
 
+def test_cities_of_one_name_are_not_one_and_a_city_that_nobody_knows_is_none(environ, warehouse, drawn):
+    warehouse.fill("cities_")
+    there = {"IL": "Springfield", "MA": "Springfield", "unknown": "unknown"}
+    for state, city in there.items():
+        one = {"country_code": "'US'", "state": f"'{state}'", "city": f"'{city}'"}
+        warehouse.repeat("cities_", "rpt_daily_geography", "[1]", **one)
+    environ("cities_")
+    page = opened("places")
+    assert figures(page).items() >= {"Orders sent": "10", "Countries": "2", "Cities": "4"}.items()
+    assert {"Springfield, IL, US", "Springfield, MA, US", "Utrecht, NH, NL"} < set(drawn["By city"]["place"])
+    page.multiselect(key="country_code").set_value(["US"]).run()
+    assert figures(page).items() >= {"Orders sent": "6", "Cities": "2"}.items()
+    assert set(drawn["By city"]["place"]) == {"Springfield, IL, US", "Springfield, MA, US"}
+
+
+def test_places_of_which_no_city_is_known(environ, warehouse):
+    warehouse.fill("nocity_")
+    warehouse.repeat("nocity_", "rpt_daily_geography", "[1]", country_code="'US'", city="'unknown'")
+    environ("nocity_")
+    page = opened("places")
+    page.multiselect(key="country_code").set_value(["US"]).run()
+    assert figures(page).items() >= {"Orders sent": "2", "Countries": "1", "Cities": "0"}.items()
+
+
 def usd(amount: float) -> str:
     from dashboard import parts
 
