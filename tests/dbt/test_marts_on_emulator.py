@@ -60,6 +60,7 @@ FAR = {920: 1, 921: 2, 922: 3}
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """What systems write where they have no date: the ends of the calendar."""
+RETURNED = 6
 CUSTOMERS, ORDERS, CHARGES = (f"shop_mongodb.{name}" for name in ("customers", "orders", "charges"))
 PRODUCTS, ITEMS = "shop_s3.products", "shop_s3.order_items"
 
@@ -394,6 +395,7 @@ def expected_orders(shop: RawShop) -> dict[int, dict[str, Any]]:
     for key, row in shop.live(ORDERS).items():
         items = [one for one in all_items if one["order_id"] == key]
         charges = [one for one in all_charges if one["order_id"] == key]
+        back = [one for one in items if one["is_returned"] or row["status"] == RETURNED]
         charged = total(charges, "signed_amount_usd")
         moments = [one["charged_at"] for one in charges]
         found[key] = {
@@ -409,11 +411,11 @@ def expected_orders(shop: RawShop) -> dict[int, dict[str, Any]]:
             "declared_item_count": row["total_items"],
             "order_item_count": len(items),
             "unit_count": total(items, "quantity"),
-            "returned_unit_count": total(items, "quantity", lambda one: one["is_returned"]),
+            "returned_unit_count": total(back, "quantity"),
             "gross_amount_usd": total(items, "gross_amount_usd"),
             "discount_amount_usd": total(items, "discount_amount_usd"),
             "net_amount_usd": total(items, "net_amount_usd"),
-            "returned_amount_usd": total(items, "net_amount_usd", lambda one: one["is_returned"]),
+            "returned_amount_usd": total(back, "net_amount_usd"),
             "charge_count": len(charges),
             "debited_amount_usd": total(
                 charges, "signed_amount_usd", lambda one: one["signed_amount_usd"] > 0
@@ -550,7 +552,7 @@ def expected_sales(shop: RawShop) -> dict[tuple[Any, ...], dict[str, Any]]:
         article = products.get(row["product_id"], {})
         place = parent["shipping"]["country"] or "unknown"
         words = (*(article.get(name) or "unknown" for name in ("category", "sub_category", "gender")), place)
-        returned = row["is_returned"] or parent["status"] == 6
+        returned = row["is_returned"] or parent["status"] == RETURNED
         groups[parent["order_date"], *words].append({**row, "is_returned": returned})
     return {group: summary(rows) for group, rows in groups.items()}
 

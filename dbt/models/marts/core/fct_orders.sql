@@ -11,7 +11,7 @@
 }}
 -- the other side of a relationship is built first, so that the test runs with this model
 -- depends_on: {{ ref('dim_customers') }}, {{ ref('dim_dates') }}
--- depends_on: {{ ref('order_statuses') }}, {{ ref('online_order_codes') }}
+-- depends_on: {{ ref('online_order_codes') }}
 {%- set changes = touched(
     loads={'shop_mongodb.orders': {'table': source('shop_mongodb', 'orders'), 'column': 'order_date'}},
     builds=['fct_order_items', 'fct_charges'],
@@ -64,17 +64,28 @@ charges_per_order as (
 
 ),
 
+order_statuses as (
+
+    select * from {{ ref('order_statuses') }}
+
+),
+
 summed as (
 
     select
         orders.*,
         coalesce(items_per_order.order_item_count, 0) as order_item_count,
         coalesce(items_per_order.unit_count, 0) as unit_count,
-        coalesce(items_per_order.returned_unit_count, 0) as returned_unit_count,
+        -- of an order that was sent back as a whole all items came back, marked or not
+        coalesce(
+            if(order_statuses.is_returned, items_per_order.unit_count, items_per_order.returned_unit_count), 0
+        ) as returned_unit_count,
         coalesce(items_per_order.gross_amount_usd, 0) as gross_amount_usd,
         coalesce(items_per_order.discount_amount_usd, 0) as discount_amount_usd,
         coalesce(items_per_order.net_amount_usd, 0) as net_amount_usd,
-        coalesce(items_per_order.returned_amount_usd, 0) as returned_amount_usd,
+        coalesce(
+            if(order_statuses.is_returned, items_per_order.net_amount_usd, items_per_order.returned_amount_usd), 0
+        ) as returned_amount_usd,
         coalesce(charges_per_order.charge_count, 0) as charge_count,
         coalesce(charges_per_order.debited_amount_usd, 0) as debited_amount_usd,
         coalesce(charges_per_order.credited_amount_usd, 0) as credited_amount_usd,
@@ -89,6 +100,7 @@ summed as (
     from orders
     left join items_per_order on orders.order_id = items_per_order.order_id
     left join charges_per_order on orders.order_id = charges_per_order.order_id
+    left join order_statuses on orders.status_code = order_statuses.status_code
 
 ),
 
