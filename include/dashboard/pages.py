@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WORDS = re.compile(r"[a-z_][a-z0-9_]*")
+_TEXT = re.compile(r"'[^']*'")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Chart:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that it needs, each once."""
-        named = [word for sql in self.measures.values() for word in _WORDS.findall(sql)]
+        named = [word for sql in self.measures.values() for word in _WORDS.findall(_TEXT.sub("", sql))]
         return tuple(dict.fromkeys([*self.dimensions, *named]))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sqlglot
 from sqlglot import exp
+from sqlglot.executor import execute
 from sqlglot.optimizer.qualify import qualify
 
 import dashboard
@@ -56,6 +57,19 @@ def test_the_tile_says_how_far_the_dataset_that_is_behind_has_come(parsed):
     assert text.count("Tile: *Data as of* = `MIN(data_as_of)` of `ds0`.") == len(PAGES)
     (health,) = [page for page in PAGES if page.name == "health"]
     assert health.tables[0] == "rpt_freshness"
+
+
+def test_how_customers_pay_is_not_less_what_they_got_back():
+    """As on the page of the dashboard: a card by which all was paid back was paid with all the same."""
+    (chart,) = [c for page in PAGES for c in page.charts if c.title == "How customers pay"]
+    (paid,) = chart.measures.values()
+    rows = [
+        {"charge_kind": kind, "signed_amount_usd": amount}
+        for kind, amount in (("debit", 40), ("credit", -40))
+    ]
+    sql = sqlglot.transpile(f"select {paid} as paid from {chart.table}", read="bigquery")[0]
+    assert execute(sql, tables={chart.table: rows}).rows == [(40,)]
+    assert chart.columns == ("charge_method", "charge_kind", "signed_amount_usd")
 
 
 def test_exposures_are_the_pages(parsed):
