@@ -81,7 +81,7 @@ def _columns() -> dict[str, object]:
         refined_count=("Rows", WHOLE),
         quarantined_count=("Refused", WHOLE),
         refused_share=("Refused in %", PER_CENT),
-        drift_fields=("Undeclared fields", None),
+        drift_fields=("Fields that differ", None),
         has_gap=("Gap", None),
         load_count=("Loads", WHOLE),
         deleted_count=("Deleted", WHOLE),
