@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -355,6 +356,54 @@ def test_every_alert_has_its_runbook(renderer: Renderer) -> None:
         page, _, anchor = alert["annotations"]["runbook"].partition("#")
         assert page == "docs/operations.md"
         assert anchor in anchors, f"{alert['alert']}: {anchor}"
+
+
+def test_alerts_and_panels_ask_for_metrics_that_there_are(renderer: Renderer) -> None:
+    """By the names that Airflow sends, and what the official chart's mappings make of them."""
+    if not renderer.official:
+        pytest.skip("the official chart is not there: its mappings were NOT looked at")
+    documents = renderer.documents(*FILLED)
+    config = next(d for d in documents if "mappings.yml" in (d.get("data") or {}))
+    exported: dict[str, set[str]] = {}
+    for name, labels in _exported(yaml.safe_load(config["data"]["mappings.yml"])["mappings"]):
+        exported.setdefault(name, set()).update(labels)
+    rules = next(d for d in documents if d["kind"] == "PrometheusRule")
+    dashboard = json.loads((CHART / "dashboards" / "tideline.json").read_text(encoding="utf-8"))
+    asked = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
+    asked += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    found = [m for text in asked for m in re.findall(r"\b(airflow_[a-z_]+)(?:\{([^}]*)\})?", text)]
+    assert len(found) > 10
+    for name, selector in found:
+        assert any(
+            metric.startswith(name) if name.endswith("_") else metric == name for metric in exported
+        ), name
+        assert set(re.findall(r"(\w+)=", selector)) <= exported.get(name, set()), f"{name} {selector}"
+
+
+def _exported(mappings: list[dict[str, Any]]) -> Iterator[tuple[str, set[str]]]:
+    """What StatsD's exporter shows: metric → labels. Airflow sends each metric as it is called, and as it was called once."""
+    airflow = find_spec("airflow")
+    assert airflow is not None
+    assert airflow.origin is not None
+    registry = Path(airflow.origin).parent / "_shared/observability/metrics/metrics_template.yaml"
+    for metric in yaml.safe_load(registry.read_text(encoding="utf-8"))["metrics"]:
+        for sent in (metric["name"], metric["legacy_name"]):
+            name, labels = _mapped(f"airflow.{re.sub(r'{.+?}', 'x', sent)}", mappings)
+            if metric["type"] == "timer":
+                yield from ((f"{name}_{end}", labels) for end in ("sum", "count"))
+                labels = {*labels, "quantile"}
+            yield name, labels
+
+
+def _mapped(sent: str, mappings: list[dict[str, Any]]) -> tuple[str, set[str]]:
+    for mapping in mappings:
+        is_regex = mapping.get("match_type") == "regex"
+        pattern = (
+            mapping["match"] if is_regex else re.escape(mapping["match"]).replace(re.escape("*"), "[^.]+")
+        )
+        if re.fullmatch(pattern, sent):
+            return mapping["name"], set(mapping["labels"])
+    return re.sub(r"\W", "_", sent), set()
 
 
 def test_the_readme_is_made_from_values_and_schema() -> None:
