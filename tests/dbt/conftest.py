@@ -210,12 +210,22 @@ def parsed(manifest: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def raw_tables(
+def new_raw_tables(
     bigquery_client: bigquery.Client, catalog: Catalog, own_settings: Callable[..., Settings]
-) -> RawTables:
-    tables = RawTables(bigquery_client, catalog, own_settings())
-    tables.create()
-    return tables
+) -> Callable[[], RawTables]:
+    """Makes the raw tables of one more deployment."""
+
+    def make() -> RawTables:
+        tables = RawTables(bigquery_client, catalog, own_settings())
+        tables.create()
+        return tables
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def raw_tables(new_raw_tables: Callable[[], RawTables]) -> RawTables:
+    return new_raw_tables()
 
 
 @pytest.fixture(scope="session")
