@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -59,10 +59,17 @@ def cases() -> dict[str, list[Commit]]:
     return found
 
 
+def numbers(dataset_id: str, one: Commit) -> dict[str, float]:
+    """What a load counted, each number another one; a rewind counts nothing."""
+    dice = Random(f"{dataset_id} {one.load_id}")
+    counted = {name: 0 if one.mode == "rewind" else dice.randrange(1_000_000) for name in COUNTS}
+    return counted | {"land_seconds": 1.5, "refine_seconds": 0.25}
+
+
 def line(dataset_id: str, one: Commit) -> dict[str, object]:
     source, _, dataset = dataset_id.partition(".")
     return {
-        **dict.fromkeys(COUNTS, 0), **dict.fromkeys(TEXTS, "x"), "source": source, "dataset": dataset,
+        **numbers(dataset_id, one), **dict.fromkeys(TEXTS, "x"), "source": source, "dataset": dataset,
         "load_id": f"{dataset_id}:{one.load_id}", "mode": one.mode, "window_start": one.window.start,
         "window_end": one.window.end, "extracted_at": one.extracted_at, "committed_at": one.committed_at,
         "unchanged_source": False, "drift": drift_text(DRIFT) if dataset == "rewound" else "[]",
@@ -97,6 +104,34 @@ def test_a_rewind_is_no_load_of_a_day(ledgers, raw_tables):
         counts[row["dataset_id"]] += row["load_count"]
     loads = {key: sum(one.mode != "rewind" for one in commits) for key, commits in ledgers.items()}
     assert counts == {key: count for key, count in loads.items() if count}
+
+
+def test_what_the_loads_of_a_day_counted_is_added_up(ledgers, raw_tables):
+    expected: dict[tuple[object, ...], Counter[str]] = defaultdict(Counter)
+    ends: dict[tuple[object, ...], datetime] = {}
+    for key, commits in ledgers.items():
+        for one in (commit for commit in commits if commit.mode != "rewind"):
+            day = (key, one.committed_at.date())
+            expected[day] += Counter(
+                {name: value for name, value in numbers(key, one).items() if name in COUNTS}
+            )
+            expected[day]["load_seconds"] += 1.75
+            ends[day] = max(one.window.end, ends.get(day, one.window.end))
+    column = {name: f"{name.removesuffix('s') if name == 'duplicates' else name}_count" for name in COUNTS}
+    column |= {name: name for name in ("raw_bytes", "processed_bytes", "load_seconds")}
+    rows = {(row["dataset_id"], row["load_date"]): row for row in raw_tables.rows("marts.rpt_daily_loads")}
+    assert {key: row["data_as_of"] for key, row in rows.items()} == ends
+    for name, reported in column.items():
+        assert {key: row[reported] for key, row in rows.items()} == {
+            key: row[name] for key, row in expected.items()
+        }
+
+
+def test_what_was_refused_in_all_loads_is_added_up(ledgers, raw_tables):
+    loads = {key: [numbers(key, one) for one in commits] for key, commits in ledgers.items()}
+    for row in raw_tables.rows("marts.rpt_freshness"):
+        for name in ("refined", "quarantined", "deleted"):
+            assert row[f"{name}_count"] == sum(load[name] for load in loads[row["dataset_id"]])
 
 
 def test_a_report_promises_nothing_where_one_of_its_datasets_was_not_read_from_its_beginning(

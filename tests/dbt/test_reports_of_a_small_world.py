@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 CUSTOMERS, ORDERS, CHARGES = (f"shop_mongodb.{name}" for name in ("customers", "orders", "charges"))
 PRODUCTS, ITEMS = "shop_s3.products", "shop_s3.order_items"
+API = "jsonplaceholder."
 READ = datetime(2026, 11, 22, 10, tzinfo=UTC)
 MADE, JULY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
@@ -41,7 +42,9 @@ class Shop:
         self.tables: dict[str, Rows] = defaultdict(dict)
 
     def add(self, dataset: str, key: Any, **values: Any) -> None:
-        stamps = {"updated_at": READ, "_extracted_at": READ, "_merged_at": READ, "_deleted_at": None}
+        stamps = {"_extracted_at": READ, "_merged_at": READ, "_deleted_at": None}
+        if not dataset.startswith(API):
+            stamps["updated_at"] = READ
         self.tables[dataset][key] = {"id": key, **stamps, **values}
 
     def customer(self, key: str, **values: Any) -> None:
@@ -134,6 +137,7 @@ def shop() -> Shop:
     _baskets(made)
     _money(made)
     _ways(made)
+    _api(made)
     return made
 
 
@@ -245,6 +249,21 @@ def _ways(shop: Shop) -> None:
     for key, (status, told) in enumerate(histories, 60):
         moves = None if told is None else [{"status": s, "changed_at": at} for s, at in told]
         shop.order(key, "three", date(2026, 7, 1), status, status_history=moves)
+
+
+def _api(shop: Shop) -> None:
+    """A user with all, one with nothing, and what belongs to nobody who is there."""
+    shop.add(API + "users", 1, username="ann", company={"name": ""}, address={"city": "Bern"})
+    shop.add(API + "users", 2)
+    shop.add(API + "users", 3, **GONE)
+    rows = {"posts": ("user_id", (1, 1, 3, None)), "comments": ("post_id", (0, 0, 1, 2, 9, None)),
+            "todos": ("user_id", (1, 1, 1, 3)), "albums": ("user_id", (1, 1, 3)), "photos": ("album_id", (0, 0, 0, 1, 2, 9))}  # fmt: skip
+    for name, (parent, parents) in rows.items():
+        for key, value in enumerate(parents):
+            shop.add(API + name, key, **{parent: value})
+    for key, value in ((0, True), (1, False), (2, None)):
+        shop.add(API + "todos", key, user_id=1, is_completed=value)
+    shop.add(API + "photos", 7, album_id=0, **GONE)
 
 
 @pytest.fixture(scope="module")
@@ -466,7 +485,32 @@ def expected_charges(shop: Shop) -> dict[Any, Any]:
     return found
 
 
+def expected_users(shop: Shop) -> dict[Any, Any]:
+    """user_id."""
+    found = {}
+    for number, row in shop.live(API + "users").items():
+        posts, albums, todos = (
+            {key: one for key, one in shop.live(API + name).items() if one["user_id"] == number}
+            for name in ("posts", "albums", "todos")
+        )
+        found[number,] = {
+            "user_name": word(row.get("username")),
+            "company_name": word((row.get("company") or {}).get("name")),
+            "city": word((row.get("address") or {}).get("city")),
+            "post_count": len(posts),
+            "received_comment_count": sum(
+                one["post_id"] in posts for one in shop.live(API + "comments").values()
+            ),
+            "todo_count": len(todos),
+            "completed_todo_count": sum(bool(one.get("is_completed")) for one in todos.values()),
+            "album_count": len(albums),
+            "photo_count": sum(one["album_id"] in albums for one in shop.live(API + "photos").values()),
+        }
+    return found
+
+
 EXPECTED = {
+    "rpt_user_activity": expected_users,
     "rpt_daily_sales": expected_sales,
     "rpt_weekly_product_sales": expected_weeks,
     "rpt_daily_geography": expected_places,
