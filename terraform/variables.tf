@@ -39,13 +39,13 @@ variable "namespace" {
 
 variable "raw_retention_days" {
   type        = number
-  description = "How long nobody, not even an owner, can delete or overwrite a raw object."
+  description = "How many days nobody can delete or overwrite a raw object, but an owner who takes the policy away first: it is not locked."
   default     = 90
 }
 
 variable "raw_archive_days" {
   type        = number
-  description = "After how many days raw and processed objects move to cheaper storage."
+  description = "After how many days raw, processed and refused objects move to cheaper storage."
   default     = 30
 }
 
