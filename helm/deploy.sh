@@ -23,8 +23,10 @@ fi
 rollback=--rollback-on-failure
 helm version --short | grep '^v3' >/dev/null && rollback=--atomic
 helm upgrade --install tideline helm/tideline -n "$namespace" --create-namespace -f "$values" "$rollback" --wait --timeout 15m
-if helm get hooks tideline -n "$namespace" | grep 'helm.sh/hook: test' >/dev/null; then
-  helm test tideline -n "$namespace" --timeout 25m --logs
+hooks=$(helm get hooks tideline -n "$namespace")
+if grep 'helm.sh/hook: test' >/dev/null <<<"$hooks"; then
+  minutes=$(sed -n 's/.*name: MINUTES, value: "\([0-9]*\)[.0-9]*".*/\1/p' <<<"$hooks")  # smoke.minutes of the values
+  helm test tideline -n "$namespace" --timeout "$((${minutes:-20} + 5))m" --logs
 else
   echo "tideline: deployed, and no run was tried: that takes the user of admin.enabled. See the next hour's run in Airflow"
 fi

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from charts import Renderer
+
 HELM = """#!/bin/sh
 echo "$@" >>"$ASKED"
 case "$1 $2" in "get hooks") echo "$HOOKS" ;; "version --short") echo v4.3.0 ;; esac
@@ -59,6 +61,15 @@ def test_it_says_when_there_is_nothing_to_smoke(tmp_path: Path, hooks: str) -> N
     tested = any(line.startswith("test tideline") for line in (tmp_path / "asked").read_text().splitlines())
     assert tested is bool(hooks)
     assert ("no run was tried" in done.stdout) is not tested
+
+
+def test_the_smoke_has_the_time_that_the_values_give_it(tmp_path: Path, renderer: Renderer) -> None:
+    """As after a first deployment, whose first run reads everything."""
+    kind = ("-f", str(ROOT / "helm/values-kind.yaml"), "-f", str(CHART / "ci/kind.yaml"))
+    hooks = renderer.text(*kind, "--set", "smoke.minutes=90", "-s", "templates/tests/smoke.yaml")
+    done = deploy(tmp_path, HELM, HOOKS=hooks)
+    assert done.returncode == 0, done.stderr
+    assert "test tideline -n tideline --timeout 95m --logs" in (tmp_path / "asked").read_text().splitlines()
 
 
 @pytest.fixture
