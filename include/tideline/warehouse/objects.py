@@ -81,14 +81,14 @@ def landed_objects(warehouse: Warehouse, dataset: Dataset) -> Iterator[LandedObj
 def _objects_sql(table: str, ledger: str) -> str:
     return f"""\
 WITH rewinds AS (
-  SELECT window_end, committed_at
+  SELECT source, dataset, window_end, committed_at
   FROM {ledger}
   WHERE mode = '{REWIND}' AND source = @source AND dataset = @dataset
   QUALIFY ROW_NUMBER() OVER (ORDER BY committed_at DESC, load_id DESC) = 1
 )
 SELECT object_key, etag, last_modified
 FROM {table}
-LEFT JOIN rewinds ON TRUE
+LEFT JOIN rewinds USING (source, dataset)
 WHERE source = @source AND dataset = @dataset
   AND manifest_uri IN (SELECT raw_manifest_uri FROM {ledger} WHERE source = @source AND dataset = @dataset)
   AND (committed_at IS NULL OR last_modified < window_end OR landed_at > committed_at)
