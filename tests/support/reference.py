@@ -6,7 +6,9 @@ Tables are handed over as literals, a few hundred rows each; answers come back t
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,7 +18,7 @@ import zetasql.types as z
 from googlesql import service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 CHUNK = 200
 """Rows in one array: it refuses those of more than a megabyte."""
@@ -108,29 +110,48 @@ def _literal(value: Any, field: Mapping[str, Any]) -> str:
     return f"{kind} {json.dumps(str(value), ensure_ascii=False)}"
 
 
-def comparable(value: Any) -> Any:
-    """A value of either engine as one that equals the other's: numbers to a thousandth, moments in UTC."""
+def differences(
+    ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], without: Sequence[str]
+) -> list[str]:
+    """What the rows of two engines differ in, in any order: each row by what it has besides floats.
+
+    Those may differ in their last digits, as sums of them do. Hashes of texts are left out, of which each engine
+    has its own.
+    """
+    floats = {name for row in ours for name, value in row.items() if isinstance(value, float)}
+    here, there = (_grouped(rows, floats, without) for rows in (ours, theirs))
+    return [row for row in {**here, **there} if not _are_close(here[row], there[row])]
+
+
+def _grouped(
+    rows: Sequence[Mapping[str, Any]], floats: set[str], without: Sequence[str]
+) -> defaultdict[str, list[list[float]]]:
+    found = defaultdict(list)
+    for row in rows:
+        exact = {name: _exact(row[name]) for name in row if name not in floats and name not in without}
+        found[json.dumps(exact, sort_keys=True)].append([float(row[name] or 0) for name in sorted(floats)])
+    return found
+
+
+def _are_close(here: list[list[float]], there: list[list[float]]) -> bool:
+    numbers = [[number for row in sorted(rows) for number in row] for rows in (here, there)]
+    return len(here) == len(there) and all(
+        math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-6) for one, other in zip(*numbers, strict=True)
+    )
+
+
+def _exact(value: Any) -> Any:
+    """A value of either engine as one that equals the other's: numbers by their worth, moments in UTC."""
     if isinstance(value, dict):
-        return {name: comparable(each) for name, each in value.items()}
+        return {name: _exact(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [comparable(each) for each in value] or None  # tables do not hold the difference
+        return [_exact(each) for each in value] or None  # tables do not hold the difference
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return str(round(Decimal(str(value)), 3).normalize() + 0)
+        return str(Decimal(str(value)).normalize() + 0)
     if isinstance(value, str) and MOMENT.fullmatch(value):
         value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         value = value.astimezone(UTC)
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def lines(rows: Sequence[Mapping[str, Any]], without: Sequence[str]) -> Iterator[str]:
-    """Each row as a text, to be compared in any order; hashes of texts are left out, of which each engine has its own."""
-    for row in rows:
-        kept = {name: comparable(value) for name, value in row.items() if name not in without}
-        yield json.dumps(
-            {
-                name: "…" if re.fullmatch("[0-9a-f]{32}", str(value)) else value
-                for name, value in kept.items()
-            },
-            sort_keys=True,
-        )
+    if isinstance(value, date):
+        return value.isoformat()
+    return "…" if re.fullmatch("[0-9a-f]{32}", str(value)) else value

@@ -7,6 +7,7 @@ import re
 
 import googlesql
 import pytest
+import reference
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
@@ -83,3 +84,35 @@ def test_an_emulator_writes_down_what_it_has_done(tmp_path, monkeypatch):
     number, (refused,) = googlesql.judge(folder)
     assert (number, refused.sql) == (2, asked)
     assert "CONCAT" in refused.why
+
+
+TABLE = reference.Table(
+    [
+        {"name": "id", "type": "INTEGER", "mode": "REQUIRED"},
+        {"name": "share", "type": "FLOAT", "mode": "NULLABLE"},
+        {"name": "tags", "type": "STRING", "mode": "REPEATED"},
+    ],
+    [{"id": 1, "share": 0.1, "tags": ["it's"]}, {"id": 2, "share": None, "tags": []}],
+)
+
+
+def test_what_the_reference_implementation_answers():
+    views = {"p.staging.v": "SELECT *, LEAST(id, share) AS least FROM `p`.`raw`.`t`"}
+    found = reference.evaluate("SELECT * FROM `p`.`staging`.`v`", {"p.raw.t": TABLE}, views)
+    rows = [{**TABLE.rows[0], "least": 0.1}, {**TABLE.rows[1], "least": None}]
+    assert reference.differences(rows, found, ()) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ({"id": 1, "share": 0.1 + 1e-12, "at": "x"}, True),
+        ({"id": 1, "share": 0.11, "at": "x"}, False),
+        ({"id": 2, "share": 0.1, "at": "x"}, False),
+        ({"id": 1, "share": None, "at": "x"}, False),
+    ],
+)
+def test_what_counts_as_a_difference(other, is_same):
+    ours = [{"id": 1, "share": 0.1, "at": "y"}]
+    assert (reference.differences(ours, [other], ["at"]) == []) is is_same
+    assert reference.differences(ours, [other, other], ["at"])
