@@ -9,13 +9,11 @@ from __future__ import annotations
 import ctypes
 import json
 import re
-import sys
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zetasql.types as z
@@ -25,6 +23,7 @@ from zetasql.core.local_service import ZetaSqlLocalService
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 KINDS = {
     "STRING": "STRING", "BYTES": "BYTES", "BOOL": "BOOL", "BOOLEAN": "BOOL", "INT64": "INT64", "INTEGER": "INT64",
@@ -223,11 +222,3 @@ def judge(folder: Path) -> tuple[int, list[Refusal]]:
 def _read_file(path: Path) -> list[Refusal | None]:
     with path.open(encoding="utf-8") as lines:
         return list(refusals(lines))
-
-
-if __name__ == "__main__":
-    read, refused = judge(Path(sys.argv[1]))
-    for each in refused:
-        sys.stdout.write(f"{each.why}\n{each.sql}\n\n")
-    sys.stdout.write(f"GoogleSQL read {read} statements and refused {len(refused)}\n")
-    sys.exit(1 if refused or not read else 0)
